@@ -1,0 +1,1 @@
+//! The dataflow that ties sources, graph, signals and sinks together.

@@ -1,0 +1,7 @@
+//! The `pingraph` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pingraph::cli::main()
+}

@@ -1,0 +1,43 @@
+//! The registry: signals by name, one line a signal.
+
+use super::Signal;
+use crate::model::{Error, Result, nearest};
+
+/// Every signal of the crate, in alphabetical order.
+pub fn all() -> Vec<Box<dyn Signal>> {
+    vec![]
+}
+
+/// Signals by name.
+pub struct Registry {
+    signals: Vec<Box<dyn Signal>>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Registry { signals: all() }
+    }
+}
+
+impl Registry {
+    /// All signals, in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Signal> {
+        self.signals.iter().map(AsRef::as_ref)
+    }
+
+    /// The signal called `name`.
+    ///
+    /// # Errors
+    /// When there is none; the nearest name is suggested.
+    pub fn find(&self, name: &str) -> Result<&dyn Signal> {
+        if let Some(signal) = self.iter().find(|signal| signal.name() == name) {
+            return Ok(signal);
+        }
+        let names: Vec<&str> = self.iter().map(Signal::name).collect();
+        let remedy = match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("there are {}", names.join(", ")),
+        };
+        Err(Error::job(format!("unknown signal {name:?}")).remedy(remedy))
+    }
+}

@@ -1,0 +1,1 @@
+//! Writers of feature tables, and publishing all or nothing.

@@ -1,0 +1,9 @@
+//! Every kernel and signal against a twin that was written independently of it.
+//!
+//! | family | what it would catch |
+//! |---|---|
+//! | random graphs (proptest) | a wrong count, a lost tie, an edge case of empty and full rows |
+//! | closed forms | a formula that is wrong in both the kernel and its twin |
+//! | gowalla, where present | what only real degree shapes bring out |
+
+mod graphs;
