@@ -11,8 +11,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::{Graph, Needs};
-use crate::model::{Keys, Result, Rows, SideNames, Table};
+use crate::model::{Error, Keys, Result, Rows, Side, SideNames, Table};
 
+mod pagerank;
 mod registry;
 
 pub use registry::{Registry, all};
@@ -57,10 +58,61 @@ pub trait Signal: Send + Sync {
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>>;
 }
 
+/// What is known of a graph before its data is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphSchema {
+    /// What the sides are called.
+    pub names: SideNames,
+    /// Names of the actions, ascending; empty if the job names none.
+    pub actions: Vec<String>,
+    /// Whether events have times.
+    pub timed: bool,
+}
+
+/// Whose nodes a feature publishes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sides {
+    /// Left nodes.
+    Left,
+    /// Right nodes.
+    Right,
+    /// One table for each.
+    #[default]
+    Both,
+}
+
+impl Sides {
+    /// The sides, left first: one table each.
+    pub fn list(self) -> &'static [Side] {
+        match self {
+            Sides::Left => &[Side::Left],
+            Sides::Right => &[Side::Right],
+            Sides::Both => &[Side::Left, Side::Right],
+        }
+    }
+
+    /// The table of `side`: the feature's name, with `_user` or `_pin` if it has both.
+    pub fn table_name(self, feature: &str, side: Side, names: &SideNames) -> String {
+        match self {
+            Sides::Both => format!("{feature}_{}", names.of(side)),
+            _ => feature.to_string(),
+        }
+    }
+}
+
+/// A signal's parameters as a struct of its own, which denies unknown fields.
+///
+/// # Errors
+/// When a parameter is unknown or of a wrong type; the error names it.
+pub fn parse<P: serde::de::DeserializeOwned>(params: toml::Table) -> Result<P> {
+    params.try_into().map_err(|error: toml::de::Error| Error::job(error.message().to_string()))
+}
+
 /// A signal with its parameters.
 pub trait Feature: Send + Sync {
     /// The tables it publishes.
-    fn tables(&self, names: &SideNames) -> Vec<Table>;
+    fn tables(&self, schema: &GraphSchema) -> Vec<Table>;
 
     /// What it needs beyond the adjacencies.
     fn needs(&self) -> Needs;
@@ -84,7 +136,7 @@ pub struct KeyFile {
     /// Where it is.
     pub path: std::path::PathBuf,
     /// Whose keys it holds.
-    pub side: crate::model::Side,
+    pub side: Side,
 }
 
 /// What comes next in a computation.
