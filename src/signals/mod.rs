@@ -43,6 +43,17 @@ pub struct ParamDoc {
     pub doc: &'static str,
 }
 
+/// What is known of a graph before any data is read: enough to name tables and columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphSchema {
+    /// What the sides are called.
+    pub names: SideNames,
+    /// Names of the actions, ascending; one named `all` if the job names none.
+    pub actions: Vec<String>,
+    /// Whether events have a time; without one every event is taken to be as old as any window.
+    pub timed: bool,
+}
+
 /// A kind of signal, found by name.
 pub trait Signal: Send + Sync {
     /// Name in the job file, for example `co_engagement`.
@@ -59,8 +70,8 @@ pub trait Signal: Send + Sync {
 
 /// A signal with its parameters.
 pub trait Feature: Send + Sync {
-    /// The tables it publishes.
-    fn tables(&self, names: &SideNames) -> Vec<Table>;
+    /// The tables it publishes for a graph of `schema`.
+    fn tables(&self, schema: &GraphSchema) -> Vec<Table>;
 
     /// What it needs beyond the adjacencies.
     fn needs(&self) -> Needs;
