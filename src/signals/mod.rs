@@ -44,6 +44,17 @@ pub struct ParamDoc {
     pub doc: &'static str,
 }
 
+/// What is known of a graph before any data is read: enough to name tables and columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphSchema {
+    /// What the sides are called.
+    pub names: SideNames,
+    /// Names of the actions, ascending; one named `all` if the job names none.
+    pub actions: Vec<String>,
+    /// Whether events have a time; without one every event is taken to be as old as any window.
+    pub timed: bool,
+}
+
 /// A kind of signal, found by name.
 pub trait Signal: Send + Sync {
     /// Name in the job file, for example `co_engagement`.
@@ -56,17 +67,6 @@ pub trait Signal: Send + Sync {
     /// reject parameters that it does not know (serde's `deny_unknown_fields`) and values out of
     /// range with [`crate::Error::job`], naming the parameter by `.column(name)`.
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>>;
-}
-
-/// What is known of a graph before its data is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GraphSchema {
-    /// What the sides are called.
-    pub names: SideNames,
-    /// Names of the actions, ascending; empty if the job names none.
-    pub actions: Vec<String>,
-    /// Whether events have times.
-    pub timed: bool,
 }
 
 /// Whose nodes a feature publishes.
