@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand.
 
+pub mod generate;
+
 use std::process::ExitCode;
 
 /// Parses the command line, runs the subcommand and gives the exit code.
