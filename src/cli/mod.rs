@@ -2,6 +2,7 @@
 
 mod console;
 mod format;
+mod generate;
 mod job_args;
 mod run;
 mod sample;
@@ -45,6 +46,8 @@ enum LogFormat {
 enum Command {
     /// Run a job and publish its features.
     Run(run::RunArgs),
+    /// Make interactions by a spec, deterministic by seed.
+    Generate(generate::GenerateArgs),
     /// Compute one node's features and show them with its neighbours; nothing is published.
     Sample(sample::SampleArgs),
 }
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
 fn command(cli: &Cli, console: &Console, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console, cli.quiet, out),
+        Command::Generate(args) => generate::run(args, out),
         Command::Sample(args) => sample::run(args, console, out),
     }
 }

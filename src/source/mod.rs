@@ -1,5 +1,12 @@
 //! Readers of interaction events. A source knows only the model.
 
+mod synthetic;
+
+pub use synthetic::{
+    Communities, KeyStyle, LeftDegree, RightPopularity, SYNTHETIC_COLUMNS, SyntheticEvent,
+    SyntheticSource, SyntheticSpec,
+};
+
 use crate::model::{EventBatch, KeyType, Reject, Result, ScanRequest, ScanStats};
 
 /// Receives what a source reads. Batches hold at most a few tens of thousands of events.
