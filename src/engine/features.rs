@@ -56,8 +56,8 @@ pub(super) enum Body {
 pub(super) enum Goal {
     /// All rows of all tables, written to staging.
     Publish { output: Output, created_us: i64 },
-    /// The rows of one node.
-    Sample { side: Side, key: String },
+    /// The rows of single nodes, by side and key as written.
+    Sample(Vec<(Side, String)>),
 }
 
 /// A table whose files are complete.
@@ -245,9 +245,9 @@ impl Driver {
             return self.start_feature();
         };
         let graph = shared.graph.get()?;
-        if let Goal::Sample { side, key } = &features.goal {
-            if table.side == *side {
-                self.sample(&graph, &*source, table, key);
+        if let Goal::Sample(wanted) = &features.goal {
+            for (side, key) in wanted.iter().filter(|(side, _)| *side == table.side) {
+                self.sample(&graph, &*source, table, (*side, key));
             }
             self.table += 1;
             return self.start_table();
@@ -292,8 +292,14 @@ impl Driver {
     }
 
     /// The row of the node with key `key`, for `sample`.
-    fn sample(&mut self, graph: &Graph, source: &dyn RowSource, table: &Table, key: &str) {
-        let Some(node) = find_node(graph, table.side, key) else { return };
+    fn sample(
+        &mut self,
+        graph: &Graph,
+        source: &dyn RowSource,
+        table: &Table,
+        (side, key): (Side, &str),
+    ) {
+        let Some(node) = find_node(graph, side, key) else { return };
         let has_row = source.nodes(self.table).is_none_or(|nodes| nodes.contains(&node));
         if !has_row {
             return;
@@ -301,13 +307,16 @@ impl Driver {
         let rows = source.rows(self.table, &[node], &mut self.scratch);
         let plan = &self.features.shared.job.features[self.feature];
         let row = super::report::SampleRow {
+            side,
             table: table.name.clone(),
             sentence: plan.feature.explain_row(graph, self.table, &rows, 0),
             values: table
                 .fields
                 .iter()
                 .zip(&rows.columns)
-                .map(|(field, column)| (field.name.clone(), readable(graph, field.column_type, column)))
+                .map(|(field, column)| {
+                    (field.name.clone(), readable(graph, field.column_type, column))
+                })
                 .collect(),
         };
         lock(&self.features.samples).push(row);

@@ -22,7 +22,7 @@ use timely::dataflow::operators::generic::operator::source;
 use super::block::{Block, Load, side_of};
 use super::stage::{Blocks, Place, gather};
 use crate::graph::{
-    Cells, Csr, EdgeRules, EventLayout, Graph, NodeSet, PairRun, Ranges, Shard, Share,
+    Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, NodeSet, PairRun, Ranges, Shard, Share,
     build_right_shard, build_shard, merge_keys, ranks,
 };
 use crate::kernels::aggregate::EventTotals;
@@ -103,37 +103,41 @@ fn read<'scope>(
         left: place.shared.plan.left_type,
         right: place.shared.plan.right_type,
         age_action: place.shared.job.scan.keep_age_action,
-        weight: place.shared.job.scan.columns.weight.is_some() && rules.uses_weights(),
+        weight: place.shared.job.scan.columns.weight.is_some() && rules.reads_weight(),
     };
     let mut share = Some(Share::new(layout));
-    source::<_, CapacityContainerBuilder<Vec<Block>>, _, _>(scope, "read", move |capability, info| {
-        let activator = scope.activator_for(info.address);
-        let mut capability = Some(capability);
-        move |output| {
-            let (Some(cap), Some(events)) = (capability.as_ref(), share.as_mut()) else {
-                return;
-            };
-            let split = place.shared.next_split.fetch_add(1, Ordering::Relaxed);
-            if split < place.shared.plan.splits.len() && !place.shared.stopped() {
-                place.shared.timed("read", || read_split(&place, events, split));
-                activator.activate();
-                return;
-            }
-            let blocks = place.shared.timed("ids", || {
-                let mut blocks = Vec::new();
-                for right in [false, true] {
-                    let to = place.shared.keeper(side_of(right));
-                    let keys = events.take_keys(side_of(right));
-                    state.borrow_mut().keys.push(keys.clone());
-                    blocks.push(place.block(to, 0, Load::Keys(right, keys)));
+    source::<_, CapacityContainerBuilder<Vec<Block>>, _, _>(
+        scope,
+        "read",
+        move |capability, info| {
+            let activator = scope.activator_for(info.address);
+            let mut capability = Some(capability);
+            move |output| {
+                let (Some(cap), Some(events)) = (capability.as_ref(), share.as_mut()) else {
+                    return;
+                };
+                let split = place.shared.next_split.fetch_add(1, Ordering::Relaxed);
+                if split < place.shared.plan.splits.len() && !place.shared.stopped() {
+                    place.shared.timed("read", || read_split(&place, events, split));
+                    activator.activate();
+                    return;
                 }
-                Ok(blocks)
-            });
-            output.session(cap).give_iterator(blocks.unwrap_or_default().into_iter());
-            state.borrow_mut().share = share.take();
-            capability = None;
-        }
-    })
+                let blocks = place.shared.timed("ids", || {
+                    let mut blocks = Vec::new();
+                    for right in [false, true] {
+                        let to = place.shared.keeper(side_of(right));
+                        let keys = events.take_keys(side_of(right));
+                        state.borrow_mut().keys.push(keys.clone());
+                        blocks.push(place.block(to, 0, Load::Keys(right, keys)));
+                    }
+                    Ok(blocks)
+                });
+                output.session(cap).give_iterator(blocks.unwrap_or_default().into_iter());
+                state.borrow_mut().share = share.take();
+                capability = None;
+            }
+        },
+    )
 }
 
 /// Stage *ids*: dictionaries, ranks, and the ranges of left nodes.
@@ -157,8 +161,7 @@ fn ids<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blocks<'s
     let (here, local) = (place.clone(), state);
     let blocks = gather(blocks, "rank", "ids", place, move |_| {
         let mut local = local.borrow_mut();
-        let dictionaries =
-            [here.shared.provisional[0].get()?, here.shared.provisional[1].get()?];
+        let dictionaries = [here.shared.provisional[0].get()?, here.shared.provisional[1].get()?];
         let cells = Cells::new(dictionaries[0].len());
         let Some(share) = local.share.as_ref() else { return Ok(Vec::new()) };
         let [Some(left), Some(right)] = [0, 1].map(|side| local.keys.get(side)) else {
@@ -188,6 +191,12 @@ fn ids<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blocks<'s
         here.shared.finish("ids");
         Ok(here.ready())
     })
+}
+
+/// The worker that owns range `range` of `pieces`. A worker's ranges are neighbours, so that what it
+/// has for them is in ascending order of node.
+fn owner(place: &Place, range: usize, pieces: usize) -> usize {
+    range * place.shared.workers / pieces
 }
 
 /// How many ranges to cut `events` into.
@@ -221,11 +230,13 @@ fn edges<'scope>(
         let ranks = std::mem::take(&mut local.ranks);
         let Some(share) = local.share.take() else { return Ok(Vec::new()) };
         let runs = share.partition(&ranks[0], &ranks[1], &ranges);
-        let workers = here.shared.workers;
+        let pieces = runs.len();
         Ok(runs
             .into_iter()
             .enumerate()
-            .map(|(range, run)| here.block(range % workers, range as u64, Load::Events(run)))
+            .map(|(range, run)| {
+                here.block(owner(&here, range, pieces), range as u64, Load::Events(run))
+            })
             .collect())
     });
     let (here, local) = (place.clone(), state.clone());
@@ -245,7 +256,7 @@ fn edges<'scope>(
             local.shards.push(shard);
             if let Some(totals) = totals {
                 match local.totals.as_mut() {
-                    Some(sum) => sum.add(&totals),
+                    Some(sum) => sum.add(totals),
                     None => local.totals = Some(totals),
                 }
             }
@@ -259,8 +270,7 @@ fn edges<'scope>(
         let kept = here.shared.kept[0].get()?;
         if !(kept.0.is_full() && kept.1.is_full()) {
             let shards = std::mem::take(&mut local.shards);
-            local.shards =
-                shards.into_iter().map(|shard| shard.filter(&kept.0, &kept.1)).collect();
+            local.shards = shards.into_iter().map(|shard| shard.filter(&kept.0, &kept.1)).collect();
         }
         let rights = here.shared.provisional[1].get()?.len();
         Ok(degrees(&here, &local.shards, rights))
@@ -312,7 +322,10 @@ fn keep<'scope>(blocks: Blocks<'scope>, place: &Place, pass: usize) -> Blocks<'s
         if pass == 1 {
             right.retain(|&degree| degree > 0);
             let cells = Cells::new(right.len());
-            let load = cells.load(&right);
+            let mut load = vec![0; cells.len()];
+            for (node, &degree) in (0..).zip(&right) {
+                load[cells.of(node)] += u64::from(degree);
+            }
             let pieces = pieces(&here, load.iter().sum());
             shared.right_ranges.put(Ranges::by_load(&cells, &load, pieces));
             shared.finish("edges");
@@ -334,7 +347,7 @@ fn adjacency<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blo
             if shared.keeper(side) == here.worker {
                 let side = usize::from(side == Side::Right);
                 let dictionary = shared.provisional[side].get()?;
-                shared.dictionaries[side].put(dictionary.retain(set));
+                shared.dictionaries[side].put(Dictionary::clone(&dictionary).retain(set));
             }
         }
         let mut blocks = Vec::new();
@@ -344,13 +357,14 @@ fn adjacency<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blo
             for (range, run) in shard.scatter(&ranges).into_iter().enumerate() {
                 // The tag orders first by right range, then by left range.
                 let tag = (range as u64) << 32 | tag;
-                blocks.push(here.block(range % shared.workers, tag, Load::Pairs(run)));
+                let to = owner(&here, range, ranges.len());
+                blocks.push(here.block(to, tag, Load::Pairs(run)));
             }
             let to = shared.keeper(Side::Left);
             blocks.push(here.block(to, u64::MAX, Load::Shard(false, shard)));
         }
         if let Some(totals) = local.totals.take() {
-            blocks.push(here.block(0, u64::MAX, Load::Totals(totals.retain(&kept.0, &kept.1))));
+            blocks.push(here.block(0, u64::MAX, Load::Totals(totals)));
         }
         Ok(blocks)
     });
@@ -389,7 +403,7 @@ fn assemble<'scope>(blocks: Blocks<'scope>, place: &Place) -> Blocks<'scope> {
             match block.load {
                 Load::Shard(right, shard) => shards[usize::from(right)].push(shard),
                 Load::Totals(part) => match totals.as_mut() {
-                    Some(sum) => sum.add(&part),
+                    Some(sum) => sum.add(part),
                     None => totals = Some(part),
                 },
                 _ => {}
@@ -417,7 +431,7 @@ fn assemble<'scope>(blocks: Blocks<'scope>, place: &Place) -> Blocks<'scope> {
         for block in inbox {
             match block.load {
                 Load::Shard(right, shard) => adjacency[usize::from(right)] = shard.csr,
-                Load::Totals(totals) => events = Some(totals),
+                Load::Totals(totals) => events = Some(kept_totals(&here, totals)?),
                 _ => {}
             }
         }
@@ -435,6 +449,14 @@ fn assemble<'scope>(blocks: Blocks<'scope>, place: &Place) -> Blocks<'scope> {
         shared.finish("adjacency");
         Ok(vec![here.block(0, 0, Load::Ready)])
     })
+}
+
+/// The totals of the nodes that are kept.
+fn kept_totals(place: &Place, mut totals: EventTotals) -> Result<EventTotals> {
+    let kept = place.shared.kept[1].get()?;
+    totals.left.retain(|node| kept.0.contains(node));
+    totals.right.retain(|node| kept.1.contains(node));
+    Ok(totals)
 }
 
 /// When the read stage begins: its total is known from the plan if every split knows its rows.

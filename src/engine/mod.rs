@@ -23,5 +23,5 @@ mod shared;
 mod stage;
 
 pub use observe::{Event, Observer, Silent};
-pub use report::{FeatureReport, Report, SampleRow, StageTime};
+pub use report::{FeatureReport, Report, SampleRow, SampledNode, StageTime};
 pub use run::{RunOptions, Workers, run, run_with, sample};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::ScanStats;
+use crate::model::{ScanStats, Side};
 
 /// The outcome of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,9 +66,24 @@ pub struct StageTime {
     pub busy: Duration,
 }
 
-/// One node's row of one table, for `sample`.
+/// A node that was asked for, with its neighbours and its rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampledNode {
+    /// The node's side.
+    pub side: Side,
+    /// Its key.
+    pub key: String,
+    /// Keys of its neighbours, ascending.
+    pub neighbours: Vec<String>,
+    /// Its rows, one for each table that has one.
+    pub rows: Vec<SampleRow>,
+}
+
+/// One node's row of one table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleRow {
+    /// Whose row it is.
+    pub side: Side,
     /// Name of the table.
     pub table: String,
     /// The row in one sentence.

@@ -9,7 +9,7 @@ use super::feature_loop::feature_loop;
 use super::features::{Features, Finished, Goal};
 use super::ingest::{begin_read, ingest};
 use super::observe::{Observer, Silent};
-use super::report::{FeatureReport, Report, SampleRow};
+use super::report::{FeatureReport, Report, SampledNode};
 use super::shared::{Shared, lock};
 use super::stage::Place;
 use crate::graph::{EdgeRules, Graph};
@@ -83,32 +83,35 @@ pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Rep
     publish(features, id, created_us, begin)
 }
 
-/// The rows of the node of `side` whose key is written `key`, in every table of that side, and its
-/// neighbours' keys; nothing is published.
+/// The rows of single nodes, given by side and key as written, with their neighbours; nothing is
+/// published. Nodes that the graph does not have are left out.
 ///
 /// # Errors
-/// As [`run`]; an input error if the graph has no such node.
+/// As [`run`].
 pub fn sample(
     job: &Job,
-    side: Side,
-    key: &str,
+    wanted: &[(Side, &str)],
     workers: Workers,
     options: &RunOptions,
-) -> Result<(Vec<SampleRow>, Vec<String>)> {
+) -> Result<Vec<SampledNode>> {
     let plan = job.source.plan(&job.scan)?;
-    let goal = Goal::Sample { side, key: key.to_string() };
+    let goal = Goal::Sample(wanted.iter().map(|(side, key)| (*side, key.to_string())).collect());
     let features = execute(job, plan, goal, workers, options)?;
     let graph = features.shared.graph.get()?;
-    let Some(node) = super::features::find_node(&graph, side, key) else {
-        let name = graph.names.of(side);
-        return Err(Error::input(format!("the graph has no {name} {key:?}"))
-            .remedy("it may be outside the window, below the minimum degree, or misspelt"));
-    };
-    let other = graph.dictionary(side.other());
-    let neighbours = graph.adjacency(side).neighbours(node);
-    let keys = neighbours.iter().map(|&node| other.key(node).to_string()).collect();
-    let samples = std::mem::take(&mut *lock(&features.samples));
-    Ok((samples, keys))
+    let rows = std::mem::take(&mut *lock(&features.samples));
+    let mut nodes = Vec::new();
+    for &(side, key) in wanted {
+        let Some(node) = super::features::find_node(&graph, side, key) else { continue };
+        let other = graph.dictionary(side.other());
+        let neighbours = graph.adjacency(side).neighbours(node);
+        nodes.push(SampledNode {
+            side,
+            key: key.to_string(),
+            neighbours: neighbours.iter().map(|&node| other.key(node).to_string()).collect(),
+            rows: rows.iter().filter(|row| row.side == side).cloned().collect(),
+        });
+    }
+    Ok(nodes)
 }
 
 /// Runs the dataflow on `workers` threads.
@@ -184,12 +187,10 @@ fn publish(
     warn_if_empty(&shared, &graph);
     let example = lock(&features.example).clone();
     let finished = std::mem::take(&mut *lock(&features.finished));
-    let manifests: Vec<Manifest> = finished
-        .iter()
-        .map(|table| manifest(&shared, table, &run_id, created_us))
-        .collect();
-    let Ok(Features { goal: Goal::Publish { output, .. }, .. }) = Arc::try_unwrap(features)
-        .map_err(drop)
+    let manifests: Vec<Manifest> =
+        finished.iter().map(|table| manifest(&shared, table, &run_id, created_us)).collect();
+    let Ok(Features { goal: Goal::Publish { output, .. }, .. }) =
+        Arc::try_unwrap(features).map_err(drop)
     else {
         return Err(Error::engine("a worker still holds the output"));
     };
@@ -227,11 +228,7 @@ fn warn_if_empty(shared: &Shared, graph: &Graph) {
     shared.warn(format!(
         "no edge is left, so the tables are empty: of {} rows, {} are after as_of, {} before the \
          window, {} of actions that the job does not name, {} bad",
-        scan.rows_read,
-        scan.rows_after_as_of,
-        scan.rows_before_window,
-        ignored,
-        scan.rows_rejected,
+        scan.rows_read, scan.rows_after_as_of, scan.rows_before_window, ignored, scan.rows_rejected,
     ));
 }
 
