@@ -245,10 +245,7 @@ fn walk(table: &DeTable<'_>, prefix: &str, found: &mut dyn FnMut(&str, usize)) {
 }
 
 /// Calls `visit` with every value that is no table, and the first byte of its span.
-fn visit_values<'a>(
-    table: &mut DeTable<'a>,
-    visit: &mut impl FnMut(&mut DeValue<'a>, usize),
-) {
+fn visit_values<'a>(table: &mut DeTable<'a>, visit: &mut impl FnMut(&mut DeValue<'a>, usize)) {
     for (_, value) in table.iter_mut() {
         let start = value.span().start;
         match value.get_mut() {

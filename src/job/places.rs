@@ -187,10 +187,7 @@ mod tests {
                 some("top_k")
             )
         );
-        assert_eq!(
-            words("missing field `path`"),
-            ("missing key".to_owned(), None, some("path"))
-        );
+        assert_eq!(words("missing field `path`"), ("missing key".to_owned(), None, some("path")));
         assert_eq!(words("must be at least 1"), ("must be at least 1".to_owned(), None, None));
     }
 }

@@ -143,9 +143,9 @@ fn columns(spec: &Spec, synthetic: bool, places: &Places) -> Result<Columns> {
         Some(columns) => columns,
         None if synthetic => &generated,
         None => {
-            return Err(places.error("columns", "the job does not name its columns").remedy(
-                "add [columns] with left and right, for example left = \"user_id\"",
-            ));
+            return Err(places
+                .error("columns", "the job does not name its columns")
+                .remedy("add [columns] with left and right, for example left = \"user_id\""));
         }
     };
     let needed = |key: &str, column: &Option<String>, example: &str| match column {
@@ -258,7 +258,9 @@ fn graph(
     let window_us = duration("window", &graph.window, timed, places)?;
     let half_life_us = duration("half_life", &graph.half_life, timed, places)?;
     let at_least_one = |key: &str, value: Option<u32>| match value {
-        Some(0) => Err(places.error(&format!("graph.{key}"), "0 is too small").remedy("write 1 or more")),
+        Some(0) => {
+            Err(places.error(&format!("graph.{key}"), "0 is too small").remedy("write 1 or more"))
+        }
         _ => Ok(value),
     };
     let left_degree_max = at_least_one("left_degree_max", graph.left_degree_max)?;
@@ -281,12 +283,7 @@ fn graph(
     Ok((rules, window_us))
 }
 
-fn duration(
-    key: &str,
-    text: &Option<String>,
-    timed: bool,
-    places: &Places,
-) -> Result<Option<i64>> {
+fn duration(key: &str, text: &Option<String>, timed: bool, places: &Places) -> Result<Option<i64>> {
     let Some(text) = text else { return Ok(None) };
     let dotted = format!("graph.{key}");
     if !timed {
@@ -306,9 +303,10 @@ fn sink(spec: &Spec, name: &str, places: &Places) -> Result<PathBuf> {
             Some(path) => Ok(PathBuf::from(path)),
             None => Ok(PathBuf::from(spec::OUT_ROOT).join(name)),
         },
-        None => Err(places
-            .error("sink", "the job has no sink")
-            .remedy(format!("add [sink.parquet]; its path is {}/{name} by default", spec::OUT_ROOT))),
+        None => Err(places.error("sink", "the job has no sink").remedy(format!(
+            "add [sink.parquet]; its path is {}/{name} by default",
+            spec::OUT_ROOT
+        ))),
     }
 }
 
@@ -367,11 +365,7 @@ fn feature(
 }
 
 /// No two features may publish to one folder.
-fn distinct_tables(
-    features: &[FeaturePlan],
-    schema: &GraphSchema,
-    places: &Places,
-) -> Result<()> {
+fn distinct_tables(features: &[FeaturePlan], schema: &GraphSchema, places: &Places) -> Result<()> {
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
     for plan in features {
         for table in plan.feature.tables(schema) {
@@ -423,10 +417,7 @@ fn canonical(
             columns.time.as_deref(),
             columns.weight.as_deref(),
         ],
-        types: format!(
-            "{:?} {:?} {:?}",
-            columns.left_type, columns.right_type, columns.time_unit
-        ),
+        types: format!("{:?} {:?} {:?}", columns.left_type, columns.right_type, columns.time_unit),
         as_of_us: job.as_of_us,
         window_us: job.scan.window_us,
         names: [&rules.names.left, &rules.names.right],

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::places::Places;
 use super::spec::{CsvSpec, SourceSpec};
 use crate::model::{Error, Result};
-use crate::source::{CsvOptions, CsvSource, JsonlSource, ParquetSource};
 use crate::source::{Source, SyntheticSource, SyntheticSpec};
+use waiting::{CsvOptions, CsvSource, JsonlSource, ParquetSource};
+
+mod waiting;
 
 /// A source that a job can read.
 #[derive(Clone)]
