@@ -111,7 +111,7 @@ fn not_toml() {
         "name = short",
         "jobs/test.toml, line 2: not TOML: string values must be quoted, expected literal string",
     );
-    check("[job]", "[job", "XX");
+    check("[job]", "[job", "jobs/test.toml, line 1: not TOML: unclosed table, expected `]`");
     check(
         "name =",
         "name = \"a\"\nname =",
