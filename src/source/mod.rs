@@ -1,5 +1,12 @@
 //! Readers of interaction events. A source knows only the model.
 
+mod admit;
+mod files;
+mod parquet;
+mod rules;
+
+pub use parquet::ParquetSource;
+
 use crate::model::{EventBatch, KeyType, Reject, Result, ScanRequest, ScanStats};
 
 /// Receives what a source reads. Batches hold at most a few tens of thousands of events.
