@@ -1,7 +1,12 @@
 //! Readers of interaction events. A source knows only the model.
 
+mod admit;
+mod files;
+mod parquet;
+mod rules;
 mod synthetic;
 
+pub use parquet::ParquetSource;
 pub use synthetic::{
     Communities, KeyStyle, LeftDegree, RightPopularity, SYNTHETIC_COLUMNS, SyntheticEvent,
     SyntheticSource, SyntheticSpec,
