@@ -149,8 +149,8 @@ struct CoEngagementFeature {
 }
 
 impl Feature for CoEngagementFeature {
-    fn tables(&self, schema: &super::GraphSchema) -> Vec<Table> {
-        let (left, right) = (names.of(Side::Left), names.of(Side::Right));
+    fn tables(&self, schema: &GraphSchema) -> Vec<Table> {
+        let (left, right) = (schema.names.of(Side::Left), schema.names.of(Side::Right));
         let formula = match self.params.measure {
             MeasureName::Count => "number in common",
             MeasureName::Cosine => "cosine similarity, 0 to 1",
