@@ -107,7 +107,16 @@ impl Sides {
 /// # Errors
 /// When a parameter is unknown or of a wrong type; the error names it.
 pub fn parse<P: serde::de::DeserializeOwned>(params: toml::Table) -> Result<P> {
-    params.try_into().map_err(|error: toml::de::Error| Error::job(error.message().to_string()))
+    params.try_into().map_err(|error: toml::de::Error| {
+        let wrong = Error::job(error.message().to_string());
+        // `toml` names the parameter on a line of its own, and nowhere else.
+        let shown = error.to_string();
+        let key = shown.lines().find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'));
+        match key {
+            Some(key) => wrong.column(key),
+            None => wrong,
+        }
+    })
 }
 
 /// A signal with its parameters.

@@ -20,6 +20,11 @@ impl Default for Registry {
 }
 
 impl Registry {
+    /// The signals of `signals` alone, whose names must differ.
+    pub fn of(signals: Vec<Box<dyn Signal>>) -> Registry {
+        Registry { signals }
+    }
+
     /// All signals, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &dyn Signal> {
         self.signals.iter().map(AsRef::as_ref)
