@@ -26,15 +26,16 @@ const REGISTERS: usize = 1 << INDEX_BITS;
 const RANKS: usize = 64 - INDEX_BITS as usize + 2;
 
 /// An estimate of the number of distinct values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct DistinctEstimate {
-    registers: Box<[u8; REGISTERS]>,
+    /// [`REGISTERS`] of them.
+    registers: Vec<u8>,
 }
 
 impl DistinctEstimate {
     /// Nothing counted yet.
     pub(super) fn new() -> DistinctEstimate {
-        DistinctEstimate { registers: Box::new([0; REGISTERS]) }
+        DistinctEstimate { registers: vec![0; REGISTERS] }
     }
 
     /// Counts the value with these bits.
@@ -50,7 +51,7 @@ impl DistinctEstimate {
 
     /// Counts what `other` counted.
     pub(super) fn merge(&mut self, other: &DistinctEstimate) {
-        for (register, &rank) in self.registers.iter_mut().zip(other.registers.iter()) {
+        for (register, &rank) in self.registers.iter_mut().zip(&other.registers) {
             *register = (*register).max(rank);
         }
     }
@@ -58,7 +59,7 @@ impl DistinctEstimate {
     /// The number of distinct values, estimated.
     pub(super) fn estimate(&self) -> u64 {
         let mut counts = [0u32; RANKS];
-        for &rank in self.registers.iter() {
+        for &rank in &self.registers {
             counts[usize::from(rank)] += 1;
         }
         let m = REGISTERS as f64;

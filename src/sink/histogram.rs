@@ -11,13 +11,34 @@
 //!
 //! **Cost.** A few cycles a value; 512 KiB of zero pages, of which only those in use are touched.
 
+use serde::{Deserialize, Serialize};
+
 /// Buckets: all upper halves of a float32.
 const BUCKETS: usize = 1 << 16;
 
 /// Counts of values by bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Vec<(u16, u64)>", into = "Vec<(u16, u64)>")]
 pub(super) struct Histogram {
+    /// [`BUCKETS`] of them.
     counts: Vec<u64>,
+}
+
+/// From the buckets in use, as they go between processes.
+impl From<Vec<(u16, u64)>> for Histogram {
+    fn from(used: Vec<(u16, u64)>) -> Histogram {
+        let mut histogram = Histogram::new();
+        for (bucket, count) in used {
+            histogram.counts[usize::from(bucket)] = count;
+        }
+        histogram
+    }
+}
+
+impl From<Histogram> for Vec<(u16, u64)> {
+    fn from(histogram: Histogram) -> Vec<(u16, u64)> {
+        (0..=u16::MAX).zip(histogram.counts).filter(|&(_, count)| count > 0).collect()
+    }
 }
 
 impl Histogram {
@@ -102,5 +123,7 @@ mod tests {
         first.merge(&of([2.0, 3.0, -4.0, -0.5]));
         assert_eq!(first.counts, of([1.0, 2.0, -4.0, 0.0, 2.0, 3.0, -4.0, -0.5]).counts);
         assert_eq!(first.quantile(0.25), Some(-4.0));
+        let json = serde_json::to_string(&first).unwrap();
+        assert_eq!(serde_json::from_str::<Histogram>(&json).unwrap().counts, first.counts);
     }
 }

@@ -192,9 +192,8 @@ pub struct FeatureRecord {
 
 impl InputRecord {
     /// Of the file `path`; `modified_us` is in microseconds since 1970.
-    pub fn new(path: &Path, bytes: u64, modified_us: i64) -> InputRecord {
-        let path = path.to_string_lossy().into_owned();
-        InputRecord { path, bytes, modified: format_timestamp(modified_us) }
+    pub fn new(path: impl Into<String>, bytes: u64, modified_us: i64) -> InputRecord {
+        InputRecord { path: path.into(), bytes, modified: format_timestamp(modified_us) }
     }
 }
 
@@ -249,9 +248,10 @@ impl Manifest {
     }
 }
 
-/// The id of a run: XXH3 (128 bits, hex) of the job, the input and the point in time. A rerun of
-/// the same job on the same input has the same id.
-pub fn run_id(canonical: &str, inputs: &[InputRecord], as_of_us: i64) -> String {
+/// The id of a run: XXH3 (128 bits, hex) of the job, the point in time and the input, each file by
+/// path, bytes and modification time (microseconds since 1970). A rerun of the same job on the
+/// same input has the same id.
+pub fn run_id(canonical: &str, inputs: &[(String, u64, i64)], as_of_us: i64) -> String {
     let mut hash = Xxh3::new();
     // Each text goes with its length, so that no two lists of texts read the same.
     let mut text = |text: &str| {
@@ -259,10 +259,10 @@ pub fn run_id(canonical: &str, inputs: &[InputRecord], as_of_us: i64) -> String 
         hash.update(text.as_bytes());
     };
     text(canonical);
-    for input in inputs {
-        text(&input.path);
-        text(&input.modified);
-        text(&input.bytes.to_string());
+    for (path, bytes, modified_us) in inputs {
+        text(path);
+        text(&bytes.to_string());
+        text(&modified_us.to_string());
     }
     hash.update(&as_of_us.to_le_bytes());
     format!("{:032x}", hash.digest128())
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_run_id_changes_with_each_of_its_parts_and_nothing_else() {
-        let file = |path: &str, bytes, modified| InputRecord::new(Path::new(path), bytes, modified);
+        let file = |path: &str, bytes, modified| (path.to_string(), bytes, modified);
         let base = run_id("job", &[file("a", 1, 2)], 3);
         assert_eq!(base, run_id("job", &[file("a", 1, 2)], 3));
         assert_eq!(base.len(), 32);

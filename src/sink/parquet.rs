@@ -20,6 +20,7 @@ use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::columns::{Buffer, offsets_of, rows_of};
@@ -47,9 +48,9 @@ const GROUP_BYTES: u64 = 64 << 20;
 pub struct PartWriter {
     path: PathBuf,
     table: Table,
+    context: WriteContext,
     schema: SchemaRef,
     writer: ArrowWriter<HashedFile>,
-    times_us: [i64; 2],
     key: Buffer,
     columns: Vec<Buffer>,
     statistics: Vec<ColumnStatistics>,
@@ -66,7 +67,7 @@ struct Extent {
 }
 
 /// A part file that is written and on the disk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PartFile {
     /// Name in the partition.
     pub name: String,
@@ -93,7 +94,7 @@ impl PartWriter {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn create(path: &Path, table: &Table, context: &WriteContext<'_>) -> Result<PartWriter> {
+    pub fn create(path: &Path, table: &Table, context: &WriteContext) -> Result<PartWriter> {
         let schema = Arc::new(schema_of(table, context));
         let file = File::create(path).map_err(|e| failed("create the file", path, &e))?;
         let file = HashedFile { file, hash: Xxh3::new(), bytes: 0 };
@@ -107,8 +108,8 @@ impl PartWriter {
         Ok(PartWriter {
             path: path.to_path_buf(),
             table: table.clone(),
+            context: context.clone(),
             writer,
-            times_us: [context.as_of_us, context.created_us],
             key: Buffer::of_keys(context.keys(table.side).key_type()),
             columns: columns.collect(),
             statistics: statistics_of(table, &schema),
@@ -119,15 +120,14 @@ impl PartWriter {
         })
     }
 
-    /// Appends `rows`, whose nodes follow those of the rows before. `context` must be the one that
-    /// the file was created with.
+    /// Appends `rows`, whose nodes follow those of the rows before.
     ///
     /// # Errors
     /// When the file cannot be written, and when the rows are not as the table declares them.
-    pub fn write(&mut self, rows: &Rows, context: &WriteContext<'_>) -> Result<()> {
-        self.check(rows, context)?;
-        self.count(rows, context);
-        let bytes = self.row_bytes(rows, context);
+    pub fn write(&mut self, rows: &Rows) -> Result<()> {
+        self.check(rows)?;
+        self.count(rows);
+        let bytes = self.row_bytes(rows);
         let mut begin = 0;
         while begin < bytes.len() {
             let mut end = begin;
@@ -135,7 +135,7 @@ impl PartWriter {
                 self.chunk.add(1, bytes[end]);
                 end += 1;
             }
-            self.append(rows, begin..end, context)?;
+            self.append(rows, begin..end)?;
             if end < bytes.len() {
                 self.write_chunk()?;
             }
@@ -163,15 +163,15 @@ impl PartWriter {
     }
 
     /// Whether `rows` are as the table declares them: nothing after this can be out of bounds.
-    fn check(&self, rows: &Rows, context: &WriteContext<'_>) -> Result<()> {
+    fn check(&self, rows: &Rows) -> Result<()> {
         let wrong = |column: &str, what: &str| {
             Err(Error::engine(format!("{what} in table {}", self.table.name)).column(column))
         };
         let in_range = |nodes: &[u32], keys: &Keys| {
             ends_of(nodes).is_none_or(|(_, high)| (high as usize) < keys.len())
         };
-        let key = context.names.key_column(self.table.side);
-        if !in_range(&rows.nodes, context.keys(self.table.side)) {
+        let key = self.context.names.key_column(self.table.side);
+        if !in_range(&rows.nodes, self.context.keys(self.table.side)) {
             return wrong(&key, "a node without a key");
         }
         if rows.columns.len() != self.table.fields.len() {
@@ -183,7 +183,7 @@ impl PartWriter {
             }
             if let (ColumnType::NodeList(side), Column::NodeList { nodes, .. }) =
                 (field.column_type, column)
-                && !in_range(nodes, context.keys(side))
+                && !in_range(nodes, self.context.keys(side))
             {
                 return wrong(&field.name, "a node without a key");
             }
@@ -192,7 +192,7 @@ impl PartWriter {
     }
 
     /// Takes `rows` into the statistics.
-    fn count(&mut self, rows: &Rows, context: &WriteContext<'_>) {
+    fn count(&mut self, rows: &Rows) {
         self.rows += rows.nodes.len() as u64;
         let Some((leading, columns)) = self.statistics.split_at_mut_checked(LEADING) else {
             return;
@@ -200,9 +200,9 @@ impl PartWriter {
         if let [key, event, created] = leading
             && !rows.nodes.is_empty()
         {
-            key.add_nodes(&rows.nodes, context.keys(self.table.side));
-            event.add_time(self.times_us[0]);
-            created.add_time(self.times_us[1]);
+            key.add_nodes(&rows.nodes, self.context.keys(self.table.side));
+            event.add_time(self.context.as_of_us);
+            created.add_time(self.context.created_us);
         }
         for ((field, column), statistics) in
             self.table.fields.iter().zip(&rows.columns).zip(columns)
@@ -218,7 +218,7 @@ impl PartWriter {
                 }
                 Column::Float64(values) => statistics.add_floats(values.iter().copied()),
                 Column::NodeList { nodes, .. } => {
-                    let keys = context.keys_in(field.column_type, self.table.side);
+                    let keys = self.context.keys_in(field.column_type, self.table.side);
                     statistics.add_nodes(nodes, keys);
                 }
             }
@@ -226,9 +226,9 @@ impl PartWriter {
     }
 
     /// Bytes of each row before encoding.
-    fn row_bytes(&self, rows: &Rows, context: &WriteContext<'_>) -> Vec<u64> {
+    fn row_bytes(&self, rows: &Rows) -> Vec<u64> {
         let mut bytes = vec![0u64; rows.nodes.len()];
-        let keys = context.keys(self.table.side);
+        let keys = self.context.keys(self.table.side);
         for (total, &node) in bytes.iter_mut().zip(&rows.nodes) {
             *total += 16 + key_bytes(keys, node);
         }
@@ -237,7 +237,7 @@ impl PartWriter {
                 bytes.iter_mut().for_each(|total| *total += 8);
                 continue;
             };
-            let keys = context.keys_in(field.column_type, self.table.side);
+            let keys = self.context.keys_in(field.column_type, self.table.side);
             for (total, pair) in bytes.iter_mut().zip(offsets.windows(2)) {
                 *total += 4 + match (column, keys) {
                     (Column::NodeList { nodes, .. }, Keys::Utf8 { .. }) => {
@@ -252,16 +252,11 @@ impl PartWriter {
     }
 
     /// Appends the rows `range` of `rows` to the chunk.
-    fn append(
-        &mut self,
-        rows: &Rows,
-        range: Range<usize>,
-        context: &WriteContext<'_>,
-    ) -> Result<()> {
-        self.key.push_nodes(&rows.nodes[range.clone()], context.keys(self.table.side))?;
+    fn append(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
+        self.key.push_nodes(&rows.nodes[range.clone()], self.context.keys(self.table.side))?;
         let fields = self.table.fields.iter().zip(&rows.columns);
         for (buffer, (field, column)) in self.columns.iter_mut().zip(fields) {
-            let keys = context.keys_in(field.column_type, self.table.side);
+            let keys = self.context.keys_in(field.column_type, self.table.side);
             buffer
                 .push(column, range.clone(), keys)
                 .map_err(|e| e.path(&self.path).column(&field.name))?;
@@ -276,7 +271,7 @@ impl PartWriter {
             return Ok(());
         }
         let mut arrays = vec![self.key.take()?];
-        for time_us in self.times_us {
+        for time_us in [self.context.as_of_us, self.context.created_us] {
             let times = TimestampMicrosecondArray::from(vec![time_us; chunk.rows]);
             arrays.push(Arc::new(times.with_timezone("UTC")) as ArrayRef);
         }

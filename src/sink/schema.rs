@@ -1,5 +1,7 @@
 //! The columns of a part file: types, encodings, statistics.
 
+use std::sync::Arc;
+
 use arrow_schema::{DataType, Field as ArrowField, Schema, TimeUnit};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -20,23 +22,23 @@ const EVENT_TIME: &str = "event_timestamp";
 const CREATED_TIME: &str = "created_timestamp";
 
 /// What a writer knows about the run and the graph.
-#[derive(Clone, Copy, Debug)]
-pub struct WriteContext<'a> {
+#[derive(Clone, Debug)]
+pub struct WriteContext {
     /// What the sides are called.
-    pub names: &'a SideNames,
+    pub names: SideNames,
     /// Keys of the left nodes.
-    pub left: &'a Dictionary,
+    pub left: Arc<Dictionary>,
     /// Keys of the right nodes.
-    pub right: &'a Dictionary,
+    pub right: Arc<Dictionary>,
     /// `event_timestamp`, microseconds since 1970.
     pub as_of_us: i64,
     /// `created_timestamp`, microseconds since 1970: one for all parts of a run.
     pub created_us: i64,
 }
 
-impl<'a> WriteContext<'a> {
+impl WriteContext {
     /// The keys of the nodes of `side`.
-    pub(super) fn keys(&self, side: Side) -> &'a Keys {
+    pub(super) fn keys(&self, side: Side) -> &Keys {
         match side {
             Side::Left => self.left.keys(),
             Side::Right => self.right.keys(),
@@ -44,7 +46,7 @@ impl<'a> WriteContext<'a> {
     }
 
     /// The keys of the nodes in a column; those of `side` if it has none.
-    pub(super) fn keys_in(&self, column_type: ColumnType, side: Side) -> &'a Keys {
+    pub(super) fn keys_in(&self, column_type: ColumnType, side: Side) -> &Keys {
         match column_type {
             ColumnType::NodeList(side) => self.keys(side),
             _ => self.keys(side),
@@ -53,7 +55,7 @@ impl<'a> WriteContext<'a> {
 }
 
 /// The Arrow schema of `table`.
-pub(super) fn schema_of(table: &Table, context: &WriteContext<'_>) -> Schema {
+pub(super) fn schema_of(table: &Table, context: &WriteContext) -> Schema {
     let key_type = match context.keys(table.side).key_type() {
         KeyType::Int64 => DataType::Int64,
         KeyType::Utf8 => DataType::Utf8,
@@ -105,7 +107,7 @@ pub(super) fn column_docs(table: &Table) -> Vec<String> {
 }
 
 /// How the columns are encoded.
-pub(super) fn properties(table: &Table, context: &WriteContext<'_>) -> WriterProperties {
+pub(super) fn properties(table: &Table, context: &WriteContext) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("pingraph version ", env!("CARGO_PKG_VERSION")).to_string())
         .set_compression(Compression::SNAPPY)

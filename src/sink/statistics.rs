@@ -5,23 +5,25 @@
 //! are those of [`super::histogram`]. Distinct counts are exact for keys (a bit for each node) and
 //! estimated for numbers ([`super::distinct`]).
 
+use serde::{Deserialize, Serialize};
+
 use super::distinct::DistinctEstimate;
 use super::histogram::Histogram;
 use super::manifest::{ColumnRecord, Distinct, Lengths, Quantiles, Scalar};
 use crate::model::{KeyRef, Keys};
 
 /// Statistics of one column of one part or, after [`ColumnStatistics::merge`], of several.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ColumnStatistics {
     name: String,
-    type_name: &'static str,
+    type_name: String,
     nulls: u64,
     lengths: Option<LengthTotals>,
     values: Values,
 }
 
 /// What is kept of the values; of those in the lists, if the column holds lists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Values {
     /// One time in all rows, microseconds since 1970; `None` before the first row.
     Time(Option<i64>),
@@ -34,7 +36,7 @@ enum Values {
 }
 
 /// Keys by dense id, whose order is the keys' own.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Nodes {
     ends: Option<(Node, Node)>,
     seen: Vec<u64>,
@@ -44,7 +46,7 @@ struct Nodes {
 type Node = (u32, Scalar);
 
 /// Numbers of type `T` with sums of type `S`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Numbers<T, S> {
     count: u64,
     /// Floats that are not a number; no part of the other figures.
@@ -56,7 +58,7 @@ struct Numbers<T, S> {
 }
 
 /// Lengths of lists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct LengthTotals {
     lists: u64,
     empty: u64,
@@ -76,12 +78,7 @@ pub(super) enum Kind {
 
 impl ColumnStatistics {
     /// Of a column called `name` of the Arrow type `type_name` without rows.
-    pub(super) fn new(
-        name: &str,
-        type_name: &'static str,
-        kind: Kind,
-        lists: bool,
-    ) -> ColumnStatistics {
+    pub(super) fn new(name: &str, type_name: &str, kind: Kind, lists: bool) -> ColumnStatistics {
         let lengths = LengthTotals { lists: 0, empty: 0, min: u64::MAX, max: 0, sum: 0 };
         let values = match kind {
             Kind::Time => Values::Time(None),
@@ -91,7 +88,7 @@ impl ColumnStatistics {
         };
         ColumnStatistics {
             name: name.to_string(),
-            type_name,
+            type_name: type_name.to_string(),
             nulls: 0,
             lengths: lists.then_some(lengths),
             values,
@@ -187,7 +184,7 @@ impl ColumnStatistics {
     pub fn record(&self, doc: &str) -> ColumnRecord {
         let mut record = ColumnRecord {
             name: self.name.clone(),
-            type_name: self.type_name.to_string(),
+            type_name: self.type_name.clone(),
             doc: doc.to_string(),
             nulls: self.nulls,
             lengths: self.lengths.as_ref().and_then(LengthTotals::record),
