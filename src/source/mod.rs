@@ -1,10 +1,16 @@
 //! Readers of interaction events. A source knows only the model.
 
 mod admit;
+mod columns;
+mod csv;
 mod files;
+mod jsonl;
 mod parquet;
 mod rules;
+mod text;
 
+pub use csv::{CsvOptions, CsvSource};
+pub use jsonl::JsonlSource;
 pub use parquet::ParquetSource;
 
 use crate::model::{EventBatch, KeyType, Reject, Result, ScanRequest, ScanStats};
