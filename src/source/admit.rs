@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::EventSink;
+use super::columns::Role;
 use super::rules::{self, Cell, Reason};
 use crate::model::{
     AgeAction, EventBatch, KeyRef, KeyType, Keys, Reject, ScanRequest, ScanStats, TimeUnit,
@@ -35,52 +36,6 @@ const OTHER_ACTIONS: &str = "(other)";
 
 /// An age takes at most this many microseconds, so that it fits above the action.
 const AGE_MAX_US: i64 = (1 << 55) - 1;
-
-/// What a column means, in the order in which a row's values are judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
-    /// The whole row or line.
-    Row,
-    /// The left key.
-    Left,
-    /// The right key.
-    Right,
-    /// The time.
-    Time,
-    /// The action.
-    Action,
-    /// The weight.
-    Weight,
-}
-
-impl Role {
-    /// The columns that a request names, in order of role.
-    pub(super) fn columns(request: &ScanRequest) -> Vec<(Role, &str)> {
-        let columns = &request.columns;
-        let optional = [
-            (Role::Time, &columns.time),
-            (Role::Action, &columns.action),
-            (Role::Weight, &columns.weight),
-        ];
-        let mut named = vec![(Role::Left, &*columns.left), (Role::Right, &*columns.right)];
-        named.extend(optional.into_iter().filter_map(|(r, c)| Some((r, c.as_deref()?))));
-        named
-    }
-
-    /// The name of the role's column; empty for a whole row.
-    pub(super) fn column(self, request: &ScanRequest) -> &str {
-        let columns = &request.columns;
-        let name = match self {
-            Role::Row => None,
-            Role::Left => Some(&columns.left),
-            Role::Right => Some(&columns.right),
-            Role::Time => columns.time.as_ref(),
-            Role::Action => columns.action.as_ref(),
-            Role::Weight => columns.weight.as_ref(),
-        };
-        name.map_or("", String::as_str)
-    }
-}
 
 /// A value that cannot be used.
 struct Fault {

@@ -19,8 +19,9 @@ use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroup
 
 use self::decode::Cursor;
 use self::layout::{Layout, Slot};
-use super::admit::{Admission, BLOCK_ROWS, Block, Positions, Role, window_start};
-use super::rules::SAMPLE_ROWS;
+use super::admit::{Admission, BLOCK_ROWS, Block, Positions, window_start};
+use super::columns::Role;
+use super::rules::{self, SAMPLE_ROWS};
 use super::{EventSink, ScanPlan, Source, Split, files};
 use crate::model::{Error, KeyType, Result, ScanRequest, ScanStats, TimeUnit};
 
@@ -86,7 +87,7 @@ impl Source for ParquetSource {
         let split = &plan.splits[split];
         let table = Table::open(&plan.files[split.file], request)?;
         let mut admission = Admission::new(request, table.path);
-        let unit = integer_unit(request, plan);
+        let unit = rules::integer_unit(request, plan);
         let mut bytes = 0;
         let mut position = 1;
         for (index, group) in table.metadata.row_groups().iter().enumerate() {
@@ -108,11 +109,6 @@ impl Source for ParquetSource {
         }
         Ok(admission.finish(bytes))
     }
-}
-
-/// The unit of times that do not carry one.
-fn integer_unit(request: &ScanRequest, plan: &ScanPlan) -> TimeUnit {
-    request.columns.time_unit.or(plan.time_unit).unwrap_or(TimeUnit::Second)
 }
 
 /// Whether all times of a span are visible.
@@ -177,7 +173,7 @@ impl<'a> Table<'a> {
 
     /// Cuts the file, number `index` of the plan, into splits.
     fn cut(&self, index: usize, request: &ScanRequest, plan: &mut ScanPlan) {
-        let unit = integer_unit(request, plan);
+        let unit = rules::integer_unit(request, plan);
         let time = self.layout.slots.iter().find(|slot| slot.role == Role::Time);
         // The split under way, if the row group before belongs to it.
         let mut open: Option<Split> = None;

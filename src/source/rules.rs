@@ -1,7 +1,8 @@
 //! What a single value must be: the rules by which a cell becomes a key, a time, an action or a
 //! weight, and the reasons for which it does not. Every format goes through them.
 
-use crate::model::{TimeUnit, WEIGHT_MAX, fixed_from_f64, parse_timestamp};
+use super::ScanPlan;
+use crate::model::{ScanRequest, TimeUnit, WEIGHT_MAX, fixed_from_f64, parse_timestamp};
 
 /// Midnight of 1900-01-01 in microseconds since 1970, the earliest time.
 pub(super) const TIME_MIN_US: i64 = -2_208_988_800_000_000;
@@ -242,26 +243,26 @@ pub(super) fn allows_int64(cell: Cell<'_>) -> bool {
     }
 }
 
-/// The unit of integer times, from the magnitude of the first ones.
+/// The size of a time that is a number, by which [`unit_of`] guesses its unit.
+pub(super) fn magnitude(cell: Cell<'_>) -> Option<u64> {
+    let of_float = |value: f64| value.is_finite().then_some(value.abs() as u64);
+    match cell {
+        Cell::Int(value) => Some(value.unsigned_abs()),
+        Cell::Float(value) => of_float(value),
+        Cell::Text(bytes) => match parse_int(bytes) {
+            Some(value) => Some(value.unsigned_abs()),
+            None => of_float(std::str::from_utf8(bytes).ok()?.parse().ok()?),
+        },
+        Cell::Null | Cell::Other(_) => None,
+    }
+}
+
+/// The unit of integer times, from the magnitudes of the first ones; `None` if there are none.
 ///
 /// The median decides, so that neither zeros nor a stray value can: below 1e11 it is seconds (until
 /// the year 5138), below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds. For times
-/// after March 1973 this is right. `None` if no cell is a number.
-pub(super) fn guess_unit<'a>(cells: impl Iterator<Item = Cell<'a>>) -> Option<TimeUnit> {
-    let mut magnitudes: Vec<u64> = cells
-        .filter_map(|cell| match cell {
-            Cell::Int(value) => Some(value.unsigned_abs()),
-            Cell::Float(value) => value.is_finite().then_some(value.abs() as u64),
-            Cell::Text(bytes) => match parse_int(bytes) {
-                Some(value) => Some(value.unsigned_abs()),
-                None => {
-                    let value: f64 = std::str::from_utf8(bytes).ok()?.parse().ok()?;
-                    value.is_finite().then_some(value.abs() as u64)
-                }
-            },
-            Cell::Null | Cell::Other(_) => None,
-        })
-        .collect();
+/// after March 1973 this is right.
+pub(super) fn unit_of(mut magnitudes: Vec<u64>) -> Option<TimeUnit> {
     magnitudes.sort_unstable();
     let median = *magnitudes.get(magnitudes.len() / 2)?;
     Some(match median {
@@ -270,6 +271,11 @@ pub(super) fn guess_unit<'a>(cells: impl Iterator<Item = Cell<'a>>) -> Option<Ti
         100_000_000_000_000..100_000_000_000_000_000 => TimeUnit::Microsecond,
         _ => TimeUnit::Nanosecond,
     })
+}
+
+/// The unit of times that do not carry one: as the job says, else as the plan found.
+pub(super) fn integer_unit(request: &ScanRequest, plan: &ScanPlan) -> TimeUnit {
+    request.columns.time_unit.or(plan.time_unit).unwrap_or(TimeUnit::Second)
 }
 
 #[cfg(test)]
@@ -334,7 +340,9 @@ mod tests {
 
     #[test]
     fn the_median_decides_the_unit() {
-        let guess = |values: &[i64]| guess_unit(values.iter().map(|&v| Cell::Int(v)));
+        let guess = |values: &[i64]| {
+            unit_of(values.iter().filter_map(|&v| magnitude(Cell::Int(v))).collect())
+        };
         assert_eq!(guess(&[]), None);
         assert_eq!(guess(&[0, 1_700_000_000, i64::MAX]), Some(TimeUnit::Second));
         assert_eq!(guess(&[1_700_000_000_000]), Some(TimeUnit::Millisecond));

@@ -16,7 +16,8 @@ use ::parquet::errors::{ParquetError, Result};
 use ::parquet::file::metadata::RowGroupMetaData;
 use ::parquet::file::serialized_reader::SerializedPageReader;
 
-use super::super::admit::{ActionCodes, Block, Role};
+use super::super::admit::{ActionCodes, Block};
+use super::super::columns::Role;
 use super::super::rules::{self, Cell};
 use super::layout::{Kind, Slot};
 use crate::model::{Keys, TimeUnit, WEIGHT_MAX, fixed_from_f64};
@@ -104,11 +105,9 @@ impl Cursor {
     /// The unit of the first `rows` times, if they are numbers.
     pub(super) fn guess_unit(&mut self, rows: usize) -> Result<Option<TimeUnit>> {
         let values = self.read(rows)?;
-        Ok(match &values {
-            Values::Integer(values) => rules::guess_unit(values.iter().map(|&v| Cell::Int(v))),
-            Values::Float(values) => rules::guess_unit(values.iter().map(|&v| Cell::Float(v))),
-            Values::Text(values) => rules::guess_unit(values.iter().map(|v| Cell::Text(v.data()))),
-        })
+        let mut magnitudes = Vec::with_capacity(rows);
+        self.cells(&values, rows, |cell| magnitudes.extend(rules::magnitude(cell)));
+        Ok(rules::unit_of(magnitudes))
     }
 
     /// The unit that the file tells.

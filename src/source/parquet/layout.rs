@@ -5,12 +5,9 @@ use ::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use ::parquet::file::statistics::Statistics;
 use ::parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::super::admit::Role;
+use super::super::columns::{Role, missing_column};
 use super::super::rules;
-use crate::model::{Error, KeyType, Result, ScanRequest, TimeUnit, nearest};
-
-/// Names of columns that an error lists.
-const COLUMNS_SHOWN: usize = 20;
+use crate::model::{Error, KeyType, Result, ScanRequest, TimeUnit};
 
 /// What the values of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,19 +128,6 @@ fn find(schema: &SchemaDescriptor, role: Role, column: &str) -> Result<Slot> {
         return Err(wrong_type(role, column, "nested"));
     }
     Err(missing_column(column, &names))
-}
-
-/// The error for a column that is not among `names`.
-pub(in super::super) fn missing_column(column: &str, names: &[&str]) -> Error {
-    let mut listed = names.iter().take(COLUMNS_SHOWN).copied().collect::<Vec<_>>().join(", ");
-    if names.len() > COLUMNS_SHOWN {
-        listed.push_str(&format!(" and {} more", names.len() - COLUMNS_SHOWN));
-    }
-    let guess = match nearest(column, names.iter().copied()) {
-        Some(name) => format!("did you mean {name}? "),
-        None => String::new(),
-    };
-    Error::input("no such column").column(column).remedy(format!("{guess}the columns are {listed}"))
 }
 
 fn wrong_type(role: Role, column: &str, found: &str) -> Error {
