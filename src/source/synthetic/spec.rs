@@ -9,8 +9,11 @@ use crate::model::{Error, Result, parse_timestamp};
 
 /// Microseconds of a day.
 pub(super) const DAY_US: i64 = 86_400_000_000;
-/// The longest span: with it ages stay far below the 2^56 microseconds that an event can hold.
-const DAYS_MAX: u32 = 36_500;
+/// The longest span in days, so that the earliest event lies after 1900.
+const DAYS_MAX: u32 = 25_000;
+/// Midnight of 1970-01-01 and of 2262-01-01, between which `ends` lies, in microseconds since 1970.
+const ENDS_MIN_US: i64 = 0;
+const ENDS_MAX_US: i64 = 9_214_646_400_000_000;
 
 /// A data set to generate. Every key has a default, unknown keys are rejected.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -33,7 +36,7 @@ pub struct SyntheticSpec {
     /// Probability of each action of an event; they add up to 1. Default closeup 0.7, save 0.2,
     /// click 0.08, hide 0.02.
     pub actions: BTreeMap<String, f64>,
-    /// Length of the span of event times in days, 1 to 36,500. Default 90.
+    /// Length of the span of event times in days, 1 to 25,000. Default 90.
     pub days: u32,
     /// End of the span, not itself part of it, ISO 8601. Default `2026-11-01T00:00:00Z`.
     pub ends: String,
@@ -196,9 +199,9 @@ impl SyntheticSpec {
         } else if !fair || (chances - 1.0).abs() > 1e-6 || self.actions.len() > 255 {
             wrong("actions", "at most 255 probabilities that add up to 1")
         } else if self.days == 0 || self.days > DAYS_MAX {
-            wrong("days", "1 to 36500")
+            wrong("days", "1 to 25000")
         } else if self.ends_us().is_none() {
-            wrong("ends", "an ISO 8601 time such as 2026-11-01T00:00:00Z")
+            wrong("ends", "a time of 1970 to 2261 such as 2026-11-01T00:00:00Z")
         } else if !in_range(self.repeat, 0.0, 0.99) {
             wrong("repeat", "0 to 0.99")
         } else if !in_range(self.duplicate, 0.0, 1.0) {
@@ -209,9 +212,9 @@ impl SyntheticSpec {
     }
 
     /// End of the span of event times, microseconds since 1970; `None` if it cannot be read or
-    /// lies outside the years 1 to 9999.
-    pub(super) fn ends_us(&self) -> Option<i64> {
-        parse_timestamp(&self.ends).filter(|us| us.unsigned_abs() < 1 << 57)
+    /// lies outside the years that every source takes.
+    fn ends_us(&self) -> Option<i64> {
+        parse_timestamp(&self.ends).filter(|us| (ENDS_MIN_US..=ENDS_MAX_US).contains(us))
     }
 
     /// First and end of the span of event times, microseconds since 1970; the end is not part.
