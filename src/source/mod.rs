@@ -8,8 +8,8 @@ mod synthetic;
 
 pub use parquet::ParquetSource;
 pub use synthetic::{
-    Communities, KeyStyle, LeftDegree, RightPopularity, SYNTHETIC_COLUMNS, SyntheticEvent,
-    SyntheticSource, SyntheticSpec,
+    Communities, KeyStyle, LeftDegree, PowerTail, RightPopularity, SYNTHETIC_COLUMNS,
+    SyntheticEvent, SyntheticSource, SyntheticSpec,
 };
 
 use crate::model::{EventBatch, KeyType, Reject, Result, ScanRequest, ScanStats};

@@ -1,7 +1,7 @@
 use rand::{Rng, SeedableRng};
 
 use pingraph::source::{
-    Communities, KeyStyle, LeftDegree, RightPopularity, Source, Split, SyntheticSpec,
+    Communities, KeyStyle, LeftDegree, PowerTail, RightPopularity, Source, Split, SyntheticSpec,
 };
 
 use super::{assert_near, degrees, edges, quantile, read, request, source};
@@ -59,8 +59,7 @@ fn another_seed_gives_other_events() {
 
 #[test]
 fn left_degrees_follow_offset_and_lognormal() {
-    let left_degree =
-        LeftDegree { offset: 8.0, mu: 2.571, sigma: 1.137, tail_exponent: None, tail_from: None };
+    let left_degree = LeftDegree { offset: 8.0, mu: 2.571, sigma: 1.137, tail: None };
     let spec = SyntheticSpec { lefts: 20_000, rights: 20_000, left_degree, ..Default::default() };
     let degrees = degrees(edges(&source(spec)).into_iter().map(|edge| edge.0));
     assert_eq!(degrees.len(), 20_000);
@@ -74,8 +73,7 @@ fn the_power_tail_has_its_exponent() {
         offset: 0.0,
         mu: 3.0,
         sigma: 1.0,
-        tail_exponent: Some(2.7),
-        tail_from: Some(30.0),
+        tail: Some(PowerTail { exponent: 2.7, from: 30.0, to: 3_000.0 }),
     };
     let spec = SyntheticSpec { lefts: 10_000, rights: 20_000, left_degree, ..Default::default() };
     let degrees = degrees(edges(&source(spec)).into_iter().map(|edge| edge.0));
@@ -106,7 +104,7 @@ fn right_degrees_follow_popularity() {
 
 #[test]
 fn communities_cluster_the_graph_far_above_its_shuffle() {
-    let spec = SyntheticSpec { lefts: 1_500, rights: 4_000, ..Default::default() };
+    let spec = SyntheticSpec { lefts: 3_000, rights: 12_000, ..Default::default() };
     let found = edges(&source(spec.clone()));
     let clustering = clustering(&found);
     let null = self::clustering(&shuffled(&found));
@@ -119,7 +117,7 @@ fn communities_cluster_the_graph_far_above_its_shuffle() {
 
 /// Robins and Alexander (2004): the share of paths of three edges that close into a square.
 fn clustering(edges: &[(u32, u32)]) -> f64 {
-    let (mut rights_of, mut lefts_of) = (vec![vec![]; 1_500], vec![vec![]; 4_000]);
+    let (mut rights_of, mut lefts_of) = (vec![vec![]; 3_000], vec![vec![]; 12_000]);
     for &(left, right) in edges {
         rights_of[left as usize].push(right);
         lefts_of[right as usize].push(left);
@@ -241,7 +239,7 @@ fn wrong_specs_name_the_key() {
         ("ends = 'soon'", "ends"),
         ("actions = { save = 0.5 }", "actions"),
         ("communities = { inside = nan }", "communities.inside"),
-        ("left_degree = { tail_exponent = 2.7 }", "tail_from"),
+        ("left_degree = { tail = { exponent = 2.7, from = 10.0, to = 5.0 } }", "left_degree.tail"),
     ] {
         let spec: SyntheticSpec = toml::from_str(text).unwrap();
         let error = spec.validate().unwrap_err().to_string();

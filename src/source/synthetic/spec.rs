@@ -59,7 +59,7 @@ pub enum KeyStyle {
 }
 
 /// Number of distinct rights of a left node: `offset + exp(mu + sigma z)` with z standard normal,
-/// rounded; what exceeds `tail_from` is drawn anew from a power law.
+/// rounded; with a `tail`, a lognormal part above its beginning is drawn anew from a power law.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LeftDegree {
@@ -69,10 +69,20 @@ pub struct LeftDegree {
     pub mu: f64,
     /// Standard deviation of the logarithm, at least 0. Default 0.7.
     pub sigma: f64,
-    /// Exponent of the tail's density, above 1 (a real tail has 2 to 3); no key, no tail.
-    pub tail_exponent: Option<f64>,
-    /// Lognormal part from which the power tail takes over, above 0. Needed with `tail_exponent`.
-    pub tail_from: Option<f64>,
+    /// Power tail. Default none.
+    pub tail: Option<PowerTail>,
+}
+
+/// A tail whose density falls as `x^-exponent` from `from` to `to`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerTail {
+    /// Exponent, 1.05 to 20; real tails have 2 to 3.
+    pub exponent: f64,
+    /// Where the tail takes over from the lognormal, at least 1.
+    pub from: f64,
+    /// Where it ends, above `from`.
+    pub to: f64,
 }
 
 /// Popularity of a right node: `offset + exp(mu + sigma z)` with z standard normal. A right is
@@ -95,8 +105,8 @@ pub struct RightPopularity {
 pub struct Communities {
     /// Right nodes of a community, about; at least 1. Default 65.
     pub size: u32,
-    /// Communities that a left node mixes for each `size` edges that it begins, so that a heavy
-    /// user does not exhaust three communities; at least 1. Default 3.
+    /// Communities that a left node mixes, at least 1; a heavy one mixes as many as hold twice its
+    /// degree, or it would exhaust them. Default 3.
     pub mix: u32,
     /// Share of draws inside the left node's communities, 0 to 1; the others are drawn from all
     /// rights. Default 0.8.
@@ -125,7 +135,7 @@ impl Default for SyntheticSpec {
 
 impl Default for LeftDegree {
     fn default() -> Self {
-        LeftDegree { offset: 1.0, mu: 2.6, sigma: 0.7, tail_exponent: None, tail_from: None }
+        LeftDegree { offset: 1.0, mu: 2.6, sigma: 0.7, tail: None }
     }
 }
 
@@ -169,7 +179,7 @@ impl SyntheticSpec {
         let wrong = |key: &str, range: &str| {
             Err(Error::job("value out of range").column(key).remedy(format!("it must be {range}")))
         };
-        let LeftDegree { offset, mu, sigma, tail_exponent, tail_from } = &self.left_degree;
+        let LeftDegree { offset, mu, sigma, tail } = &self.left_degree;
         let popularity = &self.right_popularity;
         let degree_ok = in_range(*offset, 0.0, 1e9);
         let popularity_ok = in_range(popularity.offset, 0.0, 1e9);
@@ -181,12 +191,8 @@ impl SyntheticSpec {
             wrong("rights", "1 to 4294967294")
         } else if !degree_ok || !in_range(*mu, -20.0, 20.0) || !in_range(*sigma, 0.0, 5.0) {
             wrong("left_degree", "offset 0 to 1e9, mu -20 to 20, sigma 0 to 5")
-        } else if tail_exponent.is_some() != tail_from.is_some() {
-            wrong("left_degree", "tail_exponent and tail_from together, or neither")
-        } else if tail_exponent.is_some_and(|x| !in_range(x, 1.05, 20.0)) {
-            wrong("left_degree.tail_exponent", "1.05 to 20")
-        } else if tail_from.is_some_and(|x| !in_range(x, 1.0, 1e9)) {
-            wrong("left_degree.tail_from", "1 to 1e9")
+        } else if tail.as_ref().is_some_and(|tail| !tail.is_valid()) {
+            wrong("left_degree.tail", "exponent 1.05 to 20, from at least 1, to above from")
         } else if !popularity_ok
             || !in_range(popularity.mu, -20.0, 20.0)
             || !in_range(popularity.sigma, 0.0, 5.0)
@@ -230,6 +236,13 @@ impl SyntheticSpec {
         let mean = degree.offset + libm::exp(degree.mu + degree.sigma * degree.sigma / 2.0);
         let mean = mean.min(f64::from(self.rights)).max(1.0);
         f64::from(self.lefts) * mean * (1.0 + self.duplicate) / (1.0 - self.repeat)
+    }
+}
+
+impl PowerTail {
+    fn is_valid(&self) -> bool {
+        let ends = in_range(self.from, 1.0, 1e9) && in_range(self.to, 1.0, 1e9);
+        in_range(self.exponent, 1.05, 20.0) && ends && self.from < self.to
     }
 }
 
