@@ -14,8 +14,8 @@ pub use csv::{CsvOptions, CsvSource};
 pub use jsonl::JsonlSource;
 pub use parquet::ParquetSource;
 pub use synthetic::{
-    Communities, KeyStyle, LeftDegree, RightPopularity, SYNTHETIC_COLUMNS, SyntheticEvent,
-    SyntheticSource, SyntheticSpec,
+    Communities, KeyStyle, LeftDegree, PowerTail, RightPopularity, SYNTHETIC_COLUMNS,
+    SyntheticEvent, SyntheticSource, SyntheticSpec,
 };
 
 use crate::model::{EventBatch, KeyType, Reject, Result, ScanRequest, ScanStats};
