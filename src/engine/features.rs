@@ -454,15 +454,6 @@ impl Writers {
         let Goal::Publish { output, created_us } = &features.goal else {
             return Err(Error::engine("rows came in a run that publishes nothing"));
         };
-        let shared = &features.shared;
-        let (left, right) = (shared.dictionaries[0].get()?, shared.dictionaries[1].get()?);
-        let context = WriteContext {
-            names: &shared.job.graph.names,
-            left: &left,
-            right: &right,
-            as_of_us: shared.job.as_of_us,
-            created_us: *created_us,
-        };
         let file = work.files[block];
         let open = match self.open.entry(file) {
             Entry::Occupied(open) => open.into_mut(),
@@ -470,13 +461,21 @@ impl Writers {
                 let path = output.part_path(&work.table.name, file)?;
                 let next = work.files.partition_point(|&f| f < file);
                 let end = work.files.partition_point(|&f| f <= file);
+                let shared = &features.shared;
+                let context = WriteContext {
+                    names: shared.job.graph.names.clone(),
+                    left: shared.dictionaries[0].get()?,
+                    right: shared.dictionaries[1].get()?,
+                    as_of_us: shared.job.as_of_us,
+                    created_us: *created_us,
+                };
                 let writer = PartWriter::create(&path, &work.table, &context)?;
                 vacant.insert(OpenFile { writer, next, end, early: BTreeMap::new() })
             }
         };
         open.early.insert(block, rows);
         while let Some(rows) = open.early.remove(&open.next) {
-            open.writer.write(&rows, &context)?;
+            open.writer.write(&rows)?;
             open.next += 1;
         }
         if open.next < open.end {

@@ -153,12 +153,12 @@ fn execute(
     }
 }
 
-/// The input files as the manifest lists them.
-fn inputs(plan: &ScanPlan) -> Vec<InputRecord> {
-    let record = |file: &crate::source::InputFile| {
-        InputRecord::new(&file.path, file.bytes, file.modified_us)
+/// Path, bytes and modification time of the input files: what identifies a run's input.
+fn inputs(plan: &ScanPlan) -> Vec<(String, u64, i64)> {
+    let identify = |file: &crate::source::InputFile| {
+        (file.path.display().to_string(), file.bytes, file.modified_us)
     };
-    plan.files.iter().map(record).collect()
+    plan.files.iter().map(identify).collect()
 }
 
 /// Writes the rejects of `shared`, if there are any.
@@ -191,7 +191,10 @@ fn publish(
         canonical: shared.job.canonical.clone(),
         as_of_us: shared.job.as_of_us,
         created_us,
-        inputs: inputs(&shared.plan),
+        inputs: inputs(&shared.plan)
+            .into_iter()
+            .map(|(path, bytes, modified_us)| InputRecord::new(path, bytes, modified_us))
+            .collect(),
     };
     let manifests = finished.iter().map(|table| manifest(&shared.job, &run, table)).collect();
     let Ok(Features { goal: Goal::Publish { output, .. }, .. }) =

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{
-    Feature, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step, split_by_work,
+    Feature, GraphSchema, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step, split_by_work,
 };
 use crate::graph::{Csr, Graph, Needs};
 use crate::kernels::two_hop::{
     Lists, Measure, Parts, TwoHop, WEIGHT_ONE, Workspace, column_of_node, columns_by_degree,
     relabel,
 };
-use crate::model::{Column, ColumnType, Error, Field, Keys, Result, Rows, Side, SideNames, Table};
+use crate::model::{Column, ColumnType, Error, Field, Keys, Result, Rows, Side, Table};
 
 /// Default of `top_k`.
 pub const TOP_K: usize = 50;
