@@ -110,9 +110,10 @@ fn write<'scope>(
                 for message in data.drain(..) {
                     let body = match message.body {
                         Body::Rows(block, rows) => {
-                            let file = place.shared.timed("write", || writers.write(block, rows));
-                            let Some(Some(file)) = file else { continue };
-                            Body::Written(file)
+                            match place.shared.timed("write", || writers.write(block, rows)) {
+                                Some(true) => Body::Written,
+                                _ => continue,
+                            }
                         }
                         body => body,
                     };

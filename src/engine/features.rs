@@ -10,6 +10,7 @@
 //! together, does not. File boundaries are fixed numbers of rows, so even the files are the same.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -48,8 +49,8 @@ pub(super) enum Body {
     Part(usize, Part),
     /// To a writer: a block of rows, by index.
     Rows(usize, Rows),
-    /// To the driver: a file is complete.
-    Written(PartFile),
+    /// To the driver: a file is complete, and its summary stands in [`Features::files`].
+    Written,
 }
 
 /// What the run is for.
@@ -74,6 +75,7 @@ pub(super) struct Features {
     pub goal: Goal,
     pub key_files: Vec<Vec<Keys>>,
     pub finished: Mutex<Vec<Finished>>,
+    pub files: Mutex<Vec<PartFile>>,
     pub samples: Mutex<Vec<super::report::SampleRow>>,
     pub example: Mutex<Option<String>>,
     phase: Mutex<Option<Arc<Phase>>>,
@@ -112,6 +114,7 @@ impl Features {
             goal,
             key_files,
             finished: Mutex::default(),
+            files: Mutex::default(),
             samples: Mutex::default(),
             example: Mutex::default(),
             phase: Mutex::default(),
@@ -136,7 +139,8 @@ pub(super) struct Driver {
     table: usize,
     source: Option<Arc<dyn RowSource>>,
     parts: BTreeMap<usize, Part>,
-    files: Vec<PartFile>,
+    /// Complete files of the current table.
+    files: usize,
     scratch: Scratch,
 }
 
@@ -149,7 +153,7 @@ impl Driver {
             table: 0,
             source: None,
             parts: BTreeMap::new(),
-            files: Vec::new(),
+            files: 0,
             scratch: Scratch::default(),
         }
     }
@@ -172,13 +176,11 @@ impl Driver {
                     _ => Ok(Vec::new()),
                 }
             }
-            Body::Written(file) => {
-                self.files.push(file);
+            Body::Written => {
+                self.files += 1;
                 let Some(phase) = self.features.phase(self.number) else { return Ok(Vec::new()) };
                 match &phase.work {
-                    Work::Table(work) if self.files.len() == work.file_count() => {
-                        self.finish_table(work)
-                    }
+                    Work::Table(work) if self.files == work.file_count() => self.finish_table(work),
                     _ => Ok(Vec::new()),
                 }
             }
@@ -262,8 +264,8 @@ impl Driver {
     /// All files of a table are complete.
     fn finish_table(&mut self, work: &TableWork) -> Result<Vec<Message>> {
         let features = self.features.clone();
-        let mut files = std::mem::take(&mut self.files);
-        files.sort_by(|a, b| a.name.cmp(&b.name));
+        self.files = 0;
+        let files = std::mem::take(&mut *lock(&features.files));
         if lock(&features.example).is_none() {
             let example = self.example(work)?;
             *lock(&features.example) = example;
@@ -442,46 +444,46 @@ impl Writers {
         Writers { features, open: BTreeMap::new() }
     }
 
-    /// Takes block `block` of the current table; gives the file's summary when it is complete.
-    pub fn write(&mut self, block: usize, rows: Rows) -> Result<Option<PartFile>> {
+    /// Takes block `block` of the current table; `true` says that it was the last of its file.
+    pub fn write(&mut self, block: usize, rows: Rows) -> Result<bool> {
         let features = self.features.clone();
         let phase = lock(&features.phase).clone();
         let Some(Work::Table(work)) = phase.as_deref().map(|phase| &phase.work) else {
             return Err(Error::engine("a block of rows came when no table was due"));
         };
+        let Goal::Publish { output, created_us } = &features.goal else {
+            return Err(Error::engine("rows came in a run that publishes nothing"));
+        };
         let file = work.files[block];
-        if !self.open.contains_key(&file) {
-            let open = self.create(work, file)?;
-            self.open.insert(file, open);
-        }
-        let Some(open) = self.open.get_mut(&file) else { return Ok(None) };
+        let open = match self.open.entry(file) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(vacant) => {
+                let path = output.part_path(&work.table.name, file)?;
+                let next = work.files.partition_point(|&f| f < file);
+                let end = work.files.partition_point(|&f| f <= file);
+                let shared = &features.shared;
+                let context = WriteContext {
+                    names: shared.job.graph.names.clone(),
+                    left: shared.dictionaries[0].get()?,
+                    right: shared.dictionaries[1].get()?,
+                    as_of_us: shared.job.as_of_us,
+                    created_us: *created_us,
+                };
+                let writer = PartWriter::create(&path, &work.table, &context)?;
+                vacant.insert(OpenFile { writer, next, end, early: BTreeMap::new() })
+            }
+        };
         open.early.insert(block, rows);
         while let Some(rows) = open.early.remove(&open.next) {
             open.writer.write(&rows)?;
             open.next += 1;
         }
         if open.next < open.end {
-            return Ok(None);
+            return Ok(false);
         }
-        self.open.remove(&file).map(|open| open.writer.finish()).transpose()
-    }
-
-    fn create(&self, work: &TableWork, file: usize) -> Result<OpenFile> {
-        let Goal::Publish { output, created_us } = &self.features.goal else {
-            return Err(Error::engine("rows came in a run that publishes nothing"));
-        };
-        let shared = &self.features.shared;
-        let path = output.part_path(&work.table.name, file)?;
-        let context = WriteContext {
-            names: shared.job.graph.names.clone(),
-            left: shared.dictionaries[0].get()?,
-            right: shared.dictionaries[1].get()?,
-            as_of_us: shared.job.as_of_us,
-            created_us: *created_us,
-        };
-        let writer = PartWriter::create(&path, &work.table, &context)?;
-        let next = work.files.partition_point(|&f| f < file);
-        let end = work.files.partition_point(|&f| f <= file);
-        Ok(OpenFile { writer, next, end, early: BTreeMap::new() })
+        if let Some(open) = self.open.remove(&file) {
+            lock(&features.files).push(open.writer.finish()?);
+        }
+        Ok(true)
     }
 }

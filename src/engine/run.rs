@@ -1,5 +1,6 @@
 //! Running a job: the plan of its input, the workers, and publishing.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::graph::{EdgeRules, Graph};
 use crate::job::Job;
 use crate::model::{Error, KeyRef, KeyType, Keys, Reject, Result, Side};
 use crate::signals::KeyFile;
-use crate::sink::{Manifest, Output, run_id, write_rejects};
+use crate::sink::{FeatureRecord, InputRecord, Manifest, Output, RunRecord, run_id, write_rejects};
 use crate::source::ScanPlan;
 
 /// How many workers run a job. The features are the same for any number.
@@ -70,12 +71,7 @@ pub fn run(job: &Job, workers: Workers) -> Result<Report> {
 pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Report> {
     let begin = Instant::now();
     let plan = job.source.plan(&job.scan)?;
-    let inputs: Vec<_> = plan
-        .files
-        .iter()
-        .map(|file| (file.path.display().to_string(), file.bytes, file.modified_us))
-        .collect();
-    let id = run_id(&job.canonical, &inputs, job.as_of_us);
+    let id = run_id(&job.canonical, &inputs(&plan), job.as_of_us);
     let output = Output::open(&job.out, job.as_of_us, &id)?;
     let created_us = options.created_us.unwrap_or_else(now_us);
     let goal = Goal::Publish { output, created_us };
@@ -157,6 +153,14 @@ fn execute(
     }
 }
 
+/// Path, bytes and modification time of the input files: what identifies a run's input.
+fn inputs(plan: &ScanPlan) -> Vec<(String, u64, i64)> {
+    let identify = |file: &crate::source::InputFile| {
+        (file.path.display().to_string(), file.bytes, file.modified_us)
+    };
+    plan.files.iter().map(identify).collect()
+}
+
 /// Writes the rejects of `shared`, if there are any.
 fn keep_rejects(shared: &Shared) -> Result<Option<PathBuf>> {
     let rejects: Vec<Reject> = std::mem::take(&mut *lock(&shared.rejects));
@@ -164,13 +168,7 @@ fn keep_rejects(shared: &Shared) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let job = &shared.job;
-    let inputs: Vec<_> = shared
-        .plan
-        .files
-        .iter()
-        .map(|file| (file.path.display().to_string(), file.bytes, file.modified_us))
-        .collect();
-    let id = run_id(&job.canonical, &inputs, job.as_of_us);
+    let id = run_id(&job.canonical, &inputs(&shared.plan), job.as_of_us);
     write_rejects(&job.out, job.as_of_us, &id, &rejects).map(Some)
 }
 
@@ -187,8 +185,18 @@ fn publish(
     warn_if_empty(&shared, &graph);
     let example = lock(&features.example).clone();
     let finished = std::mem::take(&mut *lock(&features.finished));
-    let manifests: Vec<Manifest> =
-        finished.iter().map(|table| manifest(&shared, table, &run_id, created_us)).collect();
+    let run = RunRecord {
+        run_id: run_id.clone(),
+        job: shared.job.name.clone(),
+        canonical: shared.job.canonical.clone(),
+        as_of_us: shared.job.as_of_us,
+        created_us,
+        inputs: inputs(&shared.plan)
+            .into_iter()
+            .map(|(path, bytes, modified_us)| InputRecord::new(path, bytes, modified_us))
+            .collect(),
+    };
+    let manifests = finished.iter().map(|table| manifest(&shared.job, &run, table)).collect();
     let Ok(Features { goal: Goal::Publish { output, .. }, .. }) =
         Arc::try_unwrap(features).map_err(drop)
     else {
@@ -198,7 +206,13 @@ fn publish(
     let Some(paths) = paths else {
         return Err(shared.failure().unwrap_or_else(|| Error::publish("nothing was published")));
     };
-    let features = finished.iter().zip(paths).map(|(table, path)| report(table, path)).collect();
+    // The sink gives the partitions in ascending order of table.
+    let mut names: Vec<&str> = finished.iter().map(|table| table.table.name.as_str()).collect();
+    names.sort_unstable();
+    let paths: BTreeMap<String, PathBuf> =
+        names.into_iter().map(str::to_string).zip(paths).collect();
+    let path = |table: &Finished| paths.get(&table.table.name).cloned().unwrap_or_default();
+    let features = finished.iter().map(|table| report(table, path(table))).collect();
     let report = Report {
         job: shared.job.name.clone(),
         run_id,
@@ -230,6 +244,17 @@ fn warn_if_empty(shared: &Shared, graph: &Graph) {
          window, {} of actions that the job does not name, {} bad",
         scan.rows_read, scan.rows_after_as_of, scan.rows_before_window, ignored, scan.rows_rejected,
     ));
+}
+
+fn manifest(job: &Job, run: &RunRecord, table: &Finished) -> Manifest {
+    let plan = &job.features[table.feature];
+    let feature = FeatureRecord {
+        feature: plan.name.clone(),
+        signal: plan.signal.clone(),
+        parameters: plan.params.clone(),
+        notes: table.notes.clone(),
+    };
+    Manifest::new(run, &feature, &table.table, table.files.clone())
 }
 
 fn report(table: &Finished, path: PathBuf) -> FeatureReport {

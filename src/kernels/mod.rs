@@ -3,3 +3,4 @@
 pub mod aggregate;
 pub mod prefetch;
 pub mod propagate;
+pub mod two_hop;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::graph::{Graph, Needs};
 use crate::model::{Error, Keys, Result, Rows, Side, SideNames, Table};
 
+mod co_engagement;
 mod pagerank;
 mod registry;
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-pub use spec::{Communities, KeyStyle, LeftDegree, RightPopularity, SyntheticSpec};
+pub use spec::{Communities, KeyStyle, LeftDegree, PowerTail, RightPopularity, SyntheticSpec};
 pub use world::SyntheticEvent;
 
 use super::{EventSink, InputFile, ScanPlan, Source, Split};

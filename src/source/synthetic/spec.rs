@@ -9,8 +9,11 @@ use crate::model::{Error, Result, parse_timestamp};
 
 /// Microseconds of a day.
 pub(super) const DAY_US: i64 = 86_400_000_000;
-/// The longest span: with it ages stay far below the 2^56 microseconds that an event can hold.
-const DAYS_MAX: u32 = 36_500;
+/// The longest span in days, so that the earliest event lies after 1900.
+const DAYS_MAX: u32 = 25_000;
+/// Midnight of 1970-01-01 and of 2262-01-01, between which `ends` lies, in microseconds since 1970.
+const ENDS_MIN_US: i64 = 0;
+const ENDS_MAX_US: i64 = 9_214_646_400_000_000;
 
 /// A data set to generate. Every key has a default, unknown keys are rejected.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -33,7 +36,7 @@ pub struct SyntheticSpec {
     /// Probability of each action of an event; they add up to 1. Default closeup 0.7, save 0.2,
     /// click 0.08, hide 0.02.
     pub actions: BTreeMap<String, f64>,
-    /// Length of the span of event times in days, 1 to 36,500. Default 90.
+    /// Length of the span of event times in days, 1 to 25,000. Default 90.
     pub days: u32,
     /// End of the span, not itself part of it, ISO 8601. Default `2026-11-01T00:00:00Z`.
     pub ends: String,
@@ -56,7 +59,7 @@ pub enum KeyStyle {
 }
 
 /// Number of distinct rights of a left node: `offset + exp(mu + sigma z)` with z standard normal,
-/// rounded; what exceeds `tail_from` is drawn anew from a power law.
+/// rounded; with a `tail`, a lognormal part above its beginning is drawn anew from a power law.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LeftDegree {
@@ -66,10 +69,20 @@ pub struct LeftDegree {
     pub mu: f64,
     /// Standard deviation of the logarithm, at least 0. Default 0.7.
     pub sigma: f64,
-    /// Exponent of the tail's density, above 1 (a real tail has 2 to 3); no key, no tail.
-    pub tail_exponent: Option<f64>,
-    /// Lognormal part from which the power tail takes over, above 0. Needed with `tail_exponent`.
-    pub tail_from: Option<f64>,
+    /// Power tail. Default none.
+    pub tail: Option<PowerTail>,
+}
+
+/// A tail whose density falls as `x^-exponent` from `from` to `to`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerTail {
+    /// Exponent, 1.05 to 20; real tails have 2 to 3.
+    pub exponent: f64,
+    /// Where the tail takes over from the lognormal, at least 1.
+    pub from: f64,
+    /// Where it ends, above `from`.
+    pub to: f64,
 }
 
 /// Popularity of a right node: `offset + exp(mu + sigma z)` with z standard normal. A right is
@@ -92,8 +105,8 @@ pub struct RightPopularity {
 pub struct Communities {
     /// Right nodes of a community, about; at least 1. Default 65.
     pub size: u32,
-    /// Communities that a left node mixes for each `size` edges that it begins, so that a heavy
-    /// user does not exhaust three communities; at least 1. Default 3.
+    /// Communities that a left node mixes, at least 1; a heavy one mixes as many as hold twice its
+    /// degree, or it would exhaust them. Default 3.
     pub mix: u32,
     /// Share of draws inside the left node's communities, 0 to 1; the others are drawn from all
     /// rights. Default 0.8.
@@ -122,7 +135,7 @@ impl Default for SyntheticSpec {
 
 impl Default for LeftDegree {
     fn default() -> Self {
-        LeftDegree { offset: 1.0, mu: 2.6, sigma: 0.7, tail_exponent: None, tail_from: None }
+        LeftDegree { offset: 1.0, mu: 2.6, sigma: 0.7, tail: None }
     }
 }
 
@@ -166,7 +179,7 @@ impl SyntheticSpec {
         let wrong = |key: &str, range: &str| {
             Err(Error::job("value out of range").column(key).remedy(format!("it must be {range}")))
         };
-        let LeftDegree { offset, mu, sigma, tail_exponent, tail_from } = &self.left_degree;
+        let LeftDegree { offset, mu, sigma, tail } = &self.left_degree;
         let popularity = &self.right_popularity;
         let degree_ok = in_range(*offset, 0.0, 1e9);
         let popularity_ok = in_range(popularity.offset, 0.0, 1e9);
@@ -178,12 +191,8 @@ impl SyntheticSpec {
             wrong("rights", "1 to 4294967294")
         } else if !degree_ok || !in_range(*mu, -20.0, 20.0) || !in_range(*sigma, 0.0, 5.0) {
             wrong("left_degree", "offset 0 to 1e9, mu -20 to 20, sigma 0 to 5")
-        } else if tail_exponent.is_some() != tail_from.is_some() {
-            wrong("left_degree", "tail_exponent and tail_from together, or neither")
-        } else if tail_exponent.is_some_and(|x| !in_range(x, 1.05, 20.0)) {
-            wrong("left_degree.tail_exponent", "1.05 to 20")
-        } else if tail_from.is_some_and(|x| !in_range(x, 1.0, 1e9)) {
-            wrong("left_degree.tail_from", "1 to 1e9")
+        } else if tail.as_ref().is_some_and(|tail| !tail.is_valid()) {
+            wrong("left_degree.tail", "exponent 1.05 to 20, from at least 1, to above from")
         } else if !popularity_ok
             || !in_range(popularity.mu, -20.0, 20.0)
             || !in_range(popularity.sigma, 0.0, 5.0)
@@ -196,9 +205,9 @@ impl SyntheticSpec {
         } else if !fair || (chances - 1.0).abs() > 1e-6 || self.actions.len() > 255 {
             wrong("actions", "at most 255 probabilities that add up to 1")
         } else if self.days == 0 || self.days > DAYS_MAX {
-            wrong("days", "1 to 36500")
+            wrong("days", "1 to 25000")
         } else if self.ends_us().is_none() {
-            wrong("ends", "an ISO 8601 time such as 2026-11-01T00:00:00Z")
+            wrong("ends", "a time of 1970 to 2261 such as 2026-11-01T00:00:00Z")
         } else if !in_range(self.repeat, 0.0, 0.99) {
             wrong("repeat", "0 to 0.99")
         } else if !in_range(self.duplicate, 0.0, 1.0) {
@@ -209,9 +218,9 @@ impl SyntheticSpec {
     }
 
     /// End of the span of event times, microseconds since 1970; `None` if it cannot be read or
-    /// lies outside the years 1 to 9999.
-    pub(super) fn ends_us(&self) -> Option<i64> {
-        parse_timestamp(&self.ends).filter(|us| us.unsigned_abs() < 1 << 57)
+    /// lies outside the years that every source takes.
+    fn ends_us(&self) -> Option<i64> {
+        parse_timestamp(&self.ends).filter(|us| (ENDS_MIN_US..=ENDS_MAX_US).contains(us))
     }
 
     /// First and end of the span of event times, microseconds since 1970; the end is not part.
@@ -227,6 +236,13 @@ impl SyntheticSpec {
         let mean = degree.offset + libm::exp(degree.mu + degree.sigma * degree.sigma / 2.0);
         let mean = mean.min(f64::from(self.rights)).max(1.0);
         f64::from(self.lefts) * mean * (1.0 + self.duplicate) / (1.0 - self.repeat)
+    }
+}
+
+impl PowerTail {
+    fn is_valid(&self) -> bool {
+        let ends = in_range(self.from, 1.0, 1e9) && in_range(self.to, 1.0, 1e9);
+        in_range(self.exponent, 1.05, 20.0) && ends && self.from < self.to
     }
 }
 

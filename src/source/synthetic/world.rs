@@ -8,7 +8,7 @@
 //!
 //! For each left node, from a generator of its own seeded by (seed, left index):
 //! 1. its degree: offset + lognormal, with a power tail;
-//! 2. its communities: `mix` for each community size of edges begun;
+//! 2. its communities: `mix`, or as many as hold twice its degree;
 //! 3. distinct rights: inside one of its communities with probability `inside`, else from all;
 //! 4. for each pair its events: one, and another as long as a coin says `repeat`; each with an
 //!    action and a time, uniform over the span in whole milliseconds; sometimes delivered twice.
@@ -112,8 +112,8 @@ impl World {
     /// double.
     fn draw_communities(&self, degree: u32, random: &mut ChaCha8Rng) -> Vec<usize> {
         let mix = &self.spec.communities;
-        let count = u64::from(mix.mix) * u64::from(degree.div_ceil(mix.size).max(1));
-        let count = count.min(self.communities.len() as u64 - 1);
+        let needed = (2 * u64::from(degree)).div_ceil(u64::from(mix.size));
+        let count = needed.max(u64::from(mix.mix)).min(self.communities.len() as u64 - 1);
         (0..count)
             .map(|_| {
                 let position = self.draw_position(0..self.order.len(), random);
@@ -184,11 +184,13 @@ fn normal(random: &mut ChaCha8Rng) -> f64 {
 /// A left node's degree, 1 to `rights`.
 fn degree(shape: &LeftDegree, rights: u32, random: &mut ChaCha8Rng) -> u32 {
     let mut body = libm::exp(shape.mu + shape.sigma * normal(random));
-    if let (Some(exponent), Some(from)) = (shape.tail_exponent, shape.tail_from)
-        && body > from
+    if let Some(tail) = &shape.tail
+        && body > tail.from
     {
-        // The inverse of the Pareto distribution whose density falls with `exponent`.
-        body = from * libm::pow(1.0 - uniform(random), -1.0 / (exponent - 1.0));
+        // The inverse of the Pareto distribution truncated at `to`.
+        let power = 1.0 - tail.exponent;
+        let cut = 1.0 - libm::pow(tail.to / tail.from, power);
+        body = tail.from * libm::pow(1.0 - uniform(random) * cut, 1.0 / power);
     }
     // The cast saturates.
     ((shape.offset + body).round() as u32).clamp(1, rights)
