@@ -68,27 +68,23 @@ impl JobBuilder {
     }
 
     /// Reads Parquet: a file, a folder or a glob.
-    pub fn parquet(mut self, path: impl Into<String>) -> JobBuilder {
-        self.spec.source = Some(SourceSpec::Parquet(ParquetSpec { path: path.into() }));
-        self
+    pub fn parquet(self, path: impl Into<String>) -> JobBuilder {
+        self.read(SourceSpec::Parquet(ParquetSpec { path: path.into() }))
     }
 
     /// Reads CSV or TSV: a file, a folder or a glob, with the delimiter of the file's extension.
-    pub fn csv(mut self, path: impl Into<String>) -> JobBuilder {
-        self.spec.source = Some(SourceSpec::Csv(CsvSpec { path: path.into(), delimiter: None }));
-        self
+    pub fn csv(self, path: impl Into<String>) -> JobBuilder {
+        self.read(SourceSpec::Csv(CsvSpec { path: path.into(), delimiter: None }))
     }
 
     /// Reads JSON lines: a file, a folder or a glob.
-    pub fn jsonl(mut self, path: impl Into<String>) -> JobBuilder {
-        self.spec.source = Some(SourceSpec::Jsonl(JsonlSpec { path: path.into() }));
-        self
+    pub fn jsonl(self, path: impl Into<String>) -> JobBuilder {
+        self.read(SourceSpec::Jsonl(JsonlSpec { path: path.into() }))
     }
 
     /// Reads generated events; `spec` has the keys of `[source.synthetic]`.
-    pub fn synthetic(mut self, spec: toml::Table) -> JobBuilder {
-        self.spec.source = Some(SourceSpec::Synthetic(spec));
-        self
+    pub fn synthetic(self, spec: toml::Table) -> JobBuilder {
+        self.read(SourceSpec::Synthetic(spec))
     }
 
     /// Reads a source of the caller's. `label` stands for it in `explain` and must tell it from
@@ -255,6 +251,12 @@ impl JobBuilder {
         spec.sink.get_or_insert(SinkSpec::Parquet(ParquetSinkSpec::default()));
         let places = Places::default();
         resolve(&spec, &Context { places: &places, registry, source: self.source })
+    }
+
+    fn read(mut self, source: SourceSpec) -> JobBuilder {
+        self.source = None;
+        self.spec.source = Some(source);
+        self
     }
 
     fn columns_mut(&mut self) -> &mut ColumnsSpec {

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use super::places::Places;
 use super::spec::{CsvSpec, SourceSpec};
 use crate::model::{Error, Result};
-use crate::source::{Source, SyntheticSource, SyntheticSpec};
-use waiting::{CsvOptions, CsvSource, JsonlSource, ParquetSource};
-
-mod waiting;
+use crate::source::{
+    CsvOptions, CsvSource, JsonlSource, ParquetSource, Source, SyntheticSource, SyntheticSpec,
+};
 
 /// A source that a job can read.
 #[derive(Clone)]
