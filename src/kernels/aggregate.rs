@@ -17,6 +17,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::prefetch::prefetch;
 use crate::model::Side;
 
 /// The look-back windows, in days; 0 stands for all of the job's window.
@@ -123,6 +124,13 @@ impl SideTotals {
         cell.add(Cell { weight, events: 1, distinct: 0 });
         let last = &mut self.last_age_us[node as usize];
         *last = (*last).min(age_us);
+    }
+
+    /// Asks for the memory that [`SideTotals::event`] will need.
+    #[inline(always)]
+    pub fn prefetch(&self, node: u32, slot: usize) {
+        prefetch(&self.cells, node as usize * self.slots + slot);
+        prefetch(&self.last_age_us, node as usize);
     }
 
     /// Counts a distinct counterpart of `node` in `slot`.
