@@ -34,8 +34,9 @@ pub fn build_shard(
 ) -> (Shard, Option<EventTotals>) {
     let plan = Plan::new(&runs, &range, right_nodes);
     let events = plan.starts.last().copied().unwrap_or(0);
-    let totals =
-        rules.totals.then(|| EventTotals::new(rules.action_names(), range.len(), right_nodes));
+    let totals = rules
+        .totals
+        .then(|| EventTotals::new(rules.action_names(), rules.timed, range.len(), right_nodes));
     let mut rows = Rows {
         rules,
         packing: plan.packing,

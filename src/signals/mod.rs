@@ -11,8 +11,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::{Graph, Needs};
-use crate::model::{Keys, Result, Rows, SideNames, Table};
+use crate::model::{Field, Keys, Result, Rows, Side, SideNames, Table};
 
+mod degree;
+mod popularity;
 mod registry;
 
 pub use registry::{Registry, all};
@@ -50,7 +52,7 @@ pub struct GraphSchema {
     pub names: SideNames,
     /// Names of the actions, ascending; one named `all` if the job names none.
     pub actions: Vec<String>,
-    /// Whether events have a time; without one every event is taken to be as old as any window.
+    /// Whether events have a time; without one only the window `all` can be told.
     pub timed: bool,
 }
 
@@ -95,7 +97,7 @@ pub struct KeyFile {
     /// Where it is.
     pub path: std::path::PathBuf,
     /// Whose keys it holds.
-    pub side: crate::model::Side,
+    pub side: Side,
 }
 
 /// What comes next in a computation.
@@ -145,6 +147,24 @@ pub trait RowSource: Send + Sync {
     fn notes(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+}
+
+/// A table for each of `sides`: named as the feature if there is one, else with the side's name.
+fn side_tables(
+    feature: &str,
+    sides: &[Side],
+    schema: &GraphSchema,
+    fields: impl Fn(Side) -> Vec<Field>,
+) -> Vec<Table> {
+    let table = |&side: &Side| Table {
+        name: match sides {
+            [_] => feature.into(),
+            _ => format!("{feature}_{}", schema.names.of(side)),
+        },
+        side,
+        fields: fields(side),
+    };
+    sides.iter().map(table).collect()
 }
 
 /// Memory that a worker keeps between tasks, one value a type: a kernel's accumulators.

@@ -1,11 +1,13 @@
 //! The registry: signals by name, one line a signal.
 
 use super::Signal;
+use super::degree::Degree;
+use super::popularity::Popularity;
 use crate::model::{Error, Result, nearest};
 
 /// Every signal of the crate, in alphabetical order.
 pub fn all() -> Vec<Box<dyn Signal>> {
-    vec![]
+    vec![Box::new(Degree), Box::new(Popularity)]
 }
 
 /// Signals by name.
