@@ -37,7 +37,7 @@ pub struct PairRun {
 }
 
 /// The rows of one range of nodes: row `i` of `csr` is node `range.start + i`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
     /// The nodes.
     pub range: Range<u32>,

@@ -1,5 +1,7 @@
 //! The job file: as typed (`spec`), then as meant ([`Job`]). This is the only place that validates.
 
+mod derived;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

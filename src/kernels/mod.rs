@@ -2,4 +2,6 @@
 
 pub mod aggregate;
 pub mod prefetch;
+pub mod propagate;
 pub mod radix;
+pub mod two_hop;

@@ -10,14 +10,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::popularity::parse_sides;
 use super::{
-    Feature, GraphSchema, ParamDoc, RowSource, Scratch, Signal, SignalDoc, Step, side_tables,
+    Feature, GraphSchema, ParamDoc, RowSource, Scratch, Sides, Signal, SignalDoc, Step, parse,
 };
 use crate::graph::{Graph, Needs};
-use crate::model::{
-    Column, ColumnType, Error, Field, Keys, Result, Rows, Side, Table, fixed_to_f64,
-};
+use crate::model::{Column, ColumnType, Field, Keys, Result, Rows, Side, Table, fixed_to_f64};
 
 /// The signal.
 pub struct Degree;
@@ -25,12 +22,12 @@ pub struct Degree;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    side: String,
+    side: Sides,
 }
 
 impl Default for Params {
     fn default() -> Params {
-        Params { side: "both".into() }
+        Params { side: Sides::Both }
     }
 }
 
@@ -54,37 +51,34 @@ impl Signal for Degree {
     }
 
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>> {
-        let params: Params = params.try_into().map_err(|error: toml::de::Error| {
-            Error::job(error.message().to_string()).column(feature)
-        })?;
-        Ok(Box::new(Configured { feature: feature.into(), sides: parse_sides(&params.side)? }))
+        let params: Params = parse(params)?;
+        Ok(Box::new(Configured { feature: feature.into(), sides: params.side }))
     }
 }
 
 /// The signal with its parameters.
 struct Configured {
     feature: String,
-    sides: Vec<Side>,
+    sides: Sides,
 }
 
 impl Feature for Configured {
     fn tables(&self, schema: &GraphSchema) -> Vec<Table> {
-        side_tables(&self.feature, &self.sides, schema, |side| {
+        let field =
+            |name: &str, column_type, doc: String| Field { name: name.into(), column_type, doc };
+        let table = |&side: &Side| {
             let other = schema.names.of(side.other());
-            let field = |name: &str, column_type, doc: &str| Field {
-                name: name.into(),
-                column_type,
-                doc: doc.replace("{other}", other),
-            };
-            vec![
-                field(
-                    "degree",
-                    ColumnType::Int64,
-                    "Distinct {other} nodes joined to it, at least 1.",
-                ),
-                field("weight", ColumnType::Float64, "Sum of the weights of its edges."),
-            ]
-        })
+            let doc = format!("Distinct {other} nodes joined to it, at least 1.");
+            Table {
+                name: self.sides.table_name(&self.feature, side, &schema.names),
+                side,
+                fields: vec![
+                    field("degree", ColumnType::Int64, doc),
+                    field("weight", ColumnType::Float64, "Sum of its edges' weights.".into()),
+                ],
+            }
+        };
+        self.sides.list().iter().map(table).collect()
     }
 
     fn needs(&self) -> Needs {
@@ -92,11 +86,11 @@ impl Feature for Configured {
     }
 
     fn start(&self, graph: Arc<Graph>, _key_files: &[Keys]) -> Step {
-        Step::Rows(Arc::new(Source { graph, sides: self.sides.clone() }))
+        Step::Rows(Arc::new(Source { graph, sides: self.sides }))
     }
 
     fn explain_row(&self, graph: &Graph, table: usize, rows: &Rows, row: usize) -> String {
-        let side = self.sides[table];
+        let side = self.sides.list()[table];
         let node = rows.nodes[row];
         let (name, other) = (graph.names.of(side), graph.names.of(side.other()));
         format!(
@@ -116,7 +110,7 @@ fn weight(graph: &Graph, side: Side, node: u32) -> f64 {
 
 struct Source {
     graph: Arc<Graph>,
-    sides: Vec<Side>,
+    sides: Sides,
 }
 
 impl RowSource for Source {
@@ -125,11 +119,11 @@ impl RowSource for Source {
     }
 
     fn work(&self, table: usize, node: u32) -> u64 {
-        1 + self.graph.adjacency(self.sides[table]).degree(node) as u64
+        1 + self.graph.adjacency(self.sides.list()[table]).degree(node) as u64
     }
 
     fn rows(&self, table: usize, nodes: &[u32], _scratch: &mut Scratch) -> Rows {
-        let side = self.sides[table];
+        let side = self.sides.list()[table];
         let degree = |&node: &u32| Some(self.graph.adjacency(side).degree(node) as i64);
         Rows {
             nodes: nodes.to_vec(),

@@ -11,9 +11,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::{Graph, Needs};
-use crate::model::{Field, Keys, Result, Rows, Side, SideNames, Table};
+use crate::model::{Error, Keys, Result, Rows, Side, SideNames, Table};
 
+mod co_engagement;
 mod degree;
+mod pagerank;
 mod popularity;
 mod registry;
 
@@ -52,7 +54,7 @@ pub struct GraphSchema {
     pub names: SideNames,
     /// Names of the actions, ascending; one named `all` if the job names none.
     pub actions: Vec<String>,
-    /// Whether events have a time; without one only the window `all` can be told.
+    /// Whether events have a time; without one every event is taken to be as old as any window.
     pub timed: bool,
 }
 
@@ -70,9 +72,58 @@ pub trait Signal: Send + Sync {
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>>;
 }
 
+/// Whose nodes a feature publishes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sides {
+    /// Left nodes.
+    Left,
+    /// Right nodes.
+    Right,
+    /// One table for each.
+    #[default]
+    Both,
+}
+
+impl Sides {
+    /// The sides, left first: one table each.
+    pub fn list(self) -> &'static [Side] {
+        match self {
+            Sides::Left => &[Side::Left],
+            Sides::Right => &[Side::Right],
+            Sides::Both => &[Side::Left, Side::Right],
+        }
+    }
+
+    /// The table of `side`: the feature's name, with `_user` or `_pin` if it has both.
+    pub fn table_name(self, feature: &str, side: Side, names: &SideNames) -> String {
+        match self {
+            Sides::Both => format!("{feature}_{}", names.of(side)),
+            _ => feature.to_string(),
+        }
+    }
+}
+
+/// A signal's parameters as a struct of its own, which denies unknown fields.
+///
+/// # Errors
+/// When a parameter is unknown or of a wrong type; the error names it.
+pub fn parse<P: serde::de::DeserializeOwned>(params: toml::Table) -> Result<P> {
+    params.try_into().map_err(|error: toml::de::Error| {
+        let wrong = Error::job(error.message().to_string());
+        // `toml` names the parameter on a line of its own, and nowhere else.
+        let shown = error.to_string();
+        let key = shown.lines().find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'));
+        match key {
+            Some(key) => wrong.column(key),
+            None => wrong,
+        }
+    })
+}
+
 /// A signal with its parameters.
 pub trait Feature: Send + Sync {
-    /// The tables it publishes for a graph of `schema`.
+    /// The tables it publishes.
     fn tables(&self, schema: &GraphSchema) -> Vec<Table>;
 
     /// What it needs beyond the adjacencies.
@@ -147,24 +198,6 @@ pub trait RowSource: Send + Sync {
     fn notes(&self) -> Vec<(String, String)> {
         Vec::new()
     }
-}
-
-/// A table for each of `sides`: named as the feature if there is one, else with the side's name.
-fn side_tables(
-    feature: &str,
-    sides: &[Side],
-    schema: &GraphSchema,
-    fields: impl Fn(Side) -> Vec<Field>,
-) -> Vec<Table> {
-    let table = |&side: &Side| Table {
-        name: match sides {
-            [_] => feature.into(),
-            _ => format!("{feature}_{}", schema.names.of(side)),
-        },
-        side,
-        fields: fields(side),
-    };
-    sides.iter().map(table).collect()
 }
 
 /// Memory that a worker keeps between tasks, one value a type: a kernel's accumulators.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{
-    Feature, GraphSchema, ParamDoc, RowSource, Scratch, Signal, SignalDoc, Step, side_tables,
+    Feature, GraphSchema, ParamDoc, RowSource, Scratch, Sides, Signal, SignalDoc, Step, parse,
 };
 use crate::graph::{Graph, Needs};
 use crate::kernels::aggregate::{BANDS, Cell, WINDOW_DAYS};
@@ -38,7 +38,7 @@ pub struct Popularity;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    side: String,
+    side: Sides,
     windows: Vec<WindowParam>,
 }
 
@@ -53,7 +53,7 @@ enum WindowParam {
 impl Default for Params {
     fn default() -> Params {
         let windows = WINDOWS.map(|name| WindowParam::Text(name.into())).into();
-        Params { side: "right".into(), windows }
+        Params { side: Sides::Right, windows }
     }
 }
 
@@ -69,18 +69,6 @@ impl WindowParam {
                 .column("windows")
                 .remedy(format!("there are {}", WINDOWS.join(", ")))
         })
-    }
-}
-
-/// The sides that `side` names.
-pub(super) fn parse_sides(side: &str) -> Result<Vec<Side>> {
-    match side {
-        "left" => Ok(vec![Side::Left]),
-        "right" => Ok(vec![Side::Right]),
-        "both" => Ok(vec![Side::Left, Side::Right]),
-        other => Err(Error::job(format!("unknown side {other:?}"))
-            .column("side")
-            .remedy("write \"left\", \"right\" or \"both\"")),
     }
 }
 
@@ -114,10 +102,7 @@ impl Signal for Popularity {
     }
 
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>> {
-        let params: Params = params.try_into().map_err(|error: toml::de::Error| {
-            Error::job(error.message().to_string()).column(feature)
-        })?;
-        let sides = parse_sides(&params.side)?;
+        let params: Params = parse(params)?;
         let indices: Result<Vec<usize>> = params.windows.iter().map(WindowParam::index).collect();
         let mut windows = indices?;
         windows.sort_unstable();
@@ -125,7 +110,7 @@ impl Signal for Popularity {
         if windows.is_empty() {
             return Err(Error::job("no window").column("windows").remedy("name at least \"all\""));
         }
-        Ok(Box::new(Configured { feature: feature.into(), sides, windows }))
+        Ok(Box::new(Configured { feature: feature.into(), sides: params.side, windows }))
     }
 }
 
@@ -133,7 +118,7 @@ impl Signal for Popularity {
 #[derive(Clone)]
 struct Configured {
     feature: String,
-    sides: Vec<Side>,
+    sides: Sides,
     /// Indices into [`WINDOW_DAYS`], ascending.
     windows: Vec<usize>,
 }
@@ -179,7 +164,12 @@ fn fields(schema: &GraphSchema, side: Side, windows: &[usize]) -> Vec<Field> {
 impl Feature for Configured {
     fn tables(&self, schema: &GraphSchema) -> Vec<Table> {
         let windows = self.windows(schema.timed);
-        side_tables(&self.feature, &self.sides, schema, |side| fields(schema, side, &windows))
+        let table = |&side: &Side| Table {
+            name: self.sides.table_name(&self.feature, side, &schema.names),
+            side,
+            fields: fields(schema, side, &windows),
+        };
+        self.sides.list().iter().map(table).collect()
     }
 
     fn needs(&self) -> Needs {
@@ -189,11 +179,11 @@ impl Feature for Configured {
     fn start(&self, graph: Arc<Graph>, _key_files: &[Keys]) -> Step {
         let timed = graph.events.as_ref().is_some_and(|events| events.timed);
         let windows = self.windows(timed);
-        Step::Rows(Arc::new(Source { graph, sides: self.sides.clone(), windows, timed }))
+        Step::Rows(Arc::new(Source { graph, sides: self.sides, windows, timed }))
     }
 
     fn explain_row(&self, graph: &Graph, table: usize, rows: &Rows, row: usize) -> String {
-        let side = self.sides[table];
+        let side = self.sides.list()[table];
         let node = rows.nodes[row];
         let Some(events) = &graph.events else { return String::new() };
         let totals = events.side(side);
@@ -216,7 +206,7 @@ impl Feature for Configured {
 
 struct Source {
     graph: Arc<Graph>,
-    sides: Vec<Side>,
+    sides: Sides,
     windows: Vec<usize>,
     timed: bool,
 }
@@ -233,7 +223,7 @@ impl RowSource for Source {
     fn rows(&self, table: usize, nodes: &[u32], _scratch: &mut Scratch) -> Rows {
         let mut columns = Vec::new();
         if let Some(events) = &self.graph.events {
-            let totals = events.side(self.sides[table]);
+            let totals = events.side(self.sides.list()[table]);
             for action in 0..events.actions.len() {
                 for &window in &self.windows {
                     let cells: Vec<Cell> =
