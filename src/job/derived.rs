@@ -10,7 +10,7 @@ impl Job {
     pub fn schema(&self) -> GraphSchema {
         GraphSchema {
             names: self.graph.names.clone(),
-            actions: self.scan.actions.iter().map(|(name, _)| name.clone()).collect(),
+            actions: self.edge_rules().action_names(),
             timed: self.scan.columns.time.is_some(),
         }
     }
