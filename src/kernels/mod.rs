@@ -3,4 +3,5 @@
 pub mod aggregate;
 pub mod prefetch;
 pub mod propagate;
+pub mod radix;
 pub mod two_hop;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{
-    Feature, GraphSchema, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step, split_by_work,
+    Feature, GraphSchema, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step,
+    split_by_work,
 };
 use crate::graph::{Csr, Graph, Needs};
 use crate::kernels::two_hop::{

@@ -14,7 +14,9 @@ use crate::graph::{Graph, Needs};
 use crate::model::{Error, Keys, Result, Rows, Side, SideNames, Table};
 
 mod co_engagement;
+mod degree;
 mod pagerank;
+mod popularity;
 mod registry;
 
 pub use registry::{Registry, all};
