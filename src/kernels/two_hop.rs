@@ -40,6 +40,7 @@ use counters::{BLOCK, Counter, Counters};
 use select::{Norms, Row, Selection};
 
 pub use lists::{Lists, column_of_node, columns_by_degree, relabel};
+pub use select::STAT;
 pub use score::{Measure, Scoring};
 
 /// The weight 1 of a left node: weights are integers in units of 2^-31.

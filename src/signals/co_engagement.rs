@@ -312,7 +312,7 @@ impl Stage for Prepare {
             }
         }
         let parts = Parts {
-            lists: Lists::join(&self.graph.forward.offsets, words),
+            lists: Lists::join(&self.graph.forward.offsets, &self.lefts, words),
             nodes: self.nodes.clone(),
             columns: self.columns.clone(),
             norms,
