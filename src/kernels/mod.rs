@@ -2,3 +2,4 @@
 
 pub mod aggregate;
 pub mod prefetch;
+pub mod seeded;

@@ -5,7 +5,7 @@ use crate::model::{Error, Result, nearest};
 
 /// Every signal of the crate, in alphabetical order.
 pub fn all() -> Vec<Box<dyn Signal>> {
-    vec![]
+    vec![Box::new(super::personalized_pagerank::PersonalizedPagerank)]
 }
 
 /// Signals by name.
