@@ -5,3 +5,4 @@ pub mod prefetch;
 pub mod propagate;
 pub mod radix;
 pub mod two_hop;
+pub mod seeded;

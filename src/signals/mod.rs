@@ -17,6 +17,7 @@ mod co_engagement;
 mod degree;
 mod pagerank;
 mod popularity;
+pub mod personalized_pagerank;
 mod registry;
 
 pub use registry::{Registry, all};

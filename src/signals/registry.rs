@@ -11,6 +11,7 @@ pub fn all() -> Vec<Box<dyn Signal>> {
         Box::new(pagerank::PageRank),
         Box::new(popularity::Popularity),
     ]
+    vec![Box::new(super::personalized_pagerank::PersonalizedPagerank)]
 }
 
 /// Signals by name.
