@@ -4,5 +4,5 @@ pub mod aggregate;
 pub mod prefetch;
 pub mod propagate;
 pub mod radix;
-pub mod two_hop;
 pub mod seeded;
+pub mod two_hop;

@@ -16,8 +16,8 @@ use crate::model::{Error, Keys, Result, Rows, Side, SideNames, Table};
 mod co_engagement;
 mod degree;
 mod pagerank;
-mod popularity;
 pub mod personalized_pagerank;
+mod popularity;
 mod registry;
 
 pub use registry::{Registry, all};

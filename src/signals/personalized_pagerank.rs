@@ -25,9 +25,7 @@ use crate::kernels::seeded::{
     Adjacency, Bipartite, Components, LANES, LEVELS, Method, SeededScratch, Tail, TopK, Walk,
     calibrate, top_k,
 };
-use crate::model::{
-    Column, ColumnType, Error, Field, KeyRef, Keys, Result, Rows, Side, SideNames, Table,
-};
+use crate::model::{Column, ColumnType, Error, Field, KeyRef, Keys, Result, Rows, Side, Table};
 
 /// Default of `top_k`.
 pub const TOP_K: usize = 100;
@@ -204,8 +202,8 @@ struct Configured {
 }
 
 impl Feature for Configured {
-    fn tables(&self, names: &SideNames) -> Vec<Table> {
-        let right = &names.right;
+    fn tables(&self, schema: &super::GraphSchema) -> Vec<Table> {
+        let right = &schema.names.right;
         let field = |suffix: &str, column_type, doc: String| Field {
             name: format!("{right}_{suffix}"),
             column_type,

@@ -1,6 +1,6 @@
 //! The registry: signals by name, one line a signal.
 
-use super::{Signal, co_engagement, degree, pagerank, popularity};
+use super::{Signal, co_engagement, degree, pagerank, personalized_pagerank, popularity};
 use crate::model::{Error, Result, nearest};
 
 /// Every signal of the crate, in alphabetical order.
@@ -9,9 +9,9 @@ pub fn all() -> Vec<Box<dyn Signal>> {
         Box::new(co_engagement::CoEngagement),
         Box::new(degree::Degree),
         Box::new(pagerank::PageRank),
+        Box::new(personalized_pagerank::PersonalizedPagerank),
         Box::new(popularity::Popularity),
     ]
-    vec![Box::new(super::personalized_pagerank::PersonalizedPagerank)]
 }
 
 /// Signals by name.

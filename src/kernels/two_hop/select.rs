@@ -128,7 +128,7 @@ impl<T: Counter> Selection<T> {
         let mut probe = if self.guess > 0.0 { self.guess / scale } else { 1.0 };
         for _ in 0..PROBES {
             let reached = self.reached(row, probe);
-        STAT[1].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            STAT[1].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             if reached >= wanted {
                 low = probe;
                 if reached <= enough {
@@ -232,4 +232,5 @@ impl<T: Counter> Selection<T> {
 }
 
 #[allow(missing_docs)]
-pub static STAT: [std::sync::atomic::AtomicUsize;4]=[const {std::sync::atomic::AtomicUsize::new(0)};4];
+pub static STAT: [std::sync::atomic::AtomicUsize; 4] =
+    [const { std::sync::atomic::AtomicUsize::new(0) }; 4];
