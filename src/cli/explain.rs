@@ -86,7 +86,9 @@ fn source(job: &Job, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  events   from {from} to before {as_of} ({})", span(window_us))?;
         }
         (None, Some(_)) => writeln!(out, "  events   all before {as_of}")?,
-        (None, None) => writeln!(out, "  events   all: without a time column none can be too late")?,
+        (None, None) => {
+            writeln!(out, "  events   all: without a time column none can be too late")?
+        }
     }
     writeln!(out, "  rejects  the job fails above {} of the rows", percent(job.rejects_max))
 }
@@ -167,9 +169,8 @@ fn unused(job: &Job) -> Vec<String> {
             lines.push("columns.weight: no feature reads weights".to_owned());
         }
         let mut weights = job.scan.actions.iter();
-        let plain = weights.all(|(_, rule)| {
-            matches!(rule, ActionRule::Remove | ActionRule::Weight(FIXED_ONE))
-        });
+        let plain = weights
+            .all(|(_, rule)| matches!(rule, ActionRule::Remove | ActionRule::Weight(FIXED_ONE)));
         if !plain {
             lines.push(
                 "graph.actions: no feature reads weights; an action counts or does not".to_owned(),

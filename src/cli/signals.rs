@@ -111,7 +111,8 @@ mod tests {
             for param in signal.doc().params {
                 assert!(text.contains(&format!("  {} (", param.name)), "{text}");
             }
-            let (_, snippet) = text.split_once(".SIGNAL]").or(text.split_once("[features.")).unwrap();
+            let (_, snippet) =
+                text.split_once(".SIGNAL]").or(text.split_once("[features.")).unwrap();
             let (_, params) = snippet.split_once('\n').unwrap_or((snippet, ""));
             let params: toml::Table = params.parse().unwrap();
             assert!(signal.configure("name", params).is_ok(), "{text}");
