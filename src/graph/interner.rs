@@ -4,18 +4,23 @@
 //! key, local id, occurrences), at most half full, so that a look-up costs one cache line. Text
 //! lies end to end in a column by local id, and is compared where the 64-bit hashes agree.
 //!
-//! Keys come in blocks of [`BLOCK`]:
-//! 1. hash every key of the block and prefetch its entry;
-//! 2. probe every key: by then the entries are on their way.
+//! For each key of a column:
+//! 1. prefetch the entry of the key [`AHEAD`] rows later;
+//! 2. probe the key's own entry: it has arrived by now.
 //!
-//! Without the prefetch each look-up would wait for memory by itself. Cost: about 5 ns a key where
-//! the table exceeds the cache.
+//! Without the prefetch each look-up would wait for memory by itself. Cost: about 10 ns a key
+//! where the table exceeds the second-level cache.
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::kernels::prefetch::prefetch;
 use crate::model::{KeyType, Keys};
 
-/// Keys that are hashed and prefetched together: more lines than a core can have under way.
-const BLOCK: usize = 64;
+/// How many rows ahead an entry is prefetched: about as many lines as a core can have under way.
+const AHEAD: usize = 48;
+
+/// Entries of an empty table.
+const ENTRIES_MIN: usize = 1024;
 
 /// Marks an entry that is not in use; so there are at most 2^32 - 1 distinct keys.
 const VACANT: u32 = u32::MAX;
@@ -50,62 +55,61 @@ pub(super) struct Sorted {
 
 impl Interner {
     pub fn new(key_type: KeyType) -> Interner {
-        let entries = vec![Entry { word: 0, id: VACANT, count: 0 }; 4 * BLOCK];
+        let entries = vec![Entry { word: 0, id: VACANT, count: 0 }; ENTRIES_MIN];
         Interner { entries, len: 0, text: Keys::new(key_type), key_type }
     }
 
     /// The local ids of `keys`, whose type must be the interner's.
     pub fn intern(&mut self, keys: &Keys) -> Vec<u32> {
-        let mut ids = Vec::with_capacity(keys.len());
-        let mut words = [0u64; BLOCK];
-        for first in (0..keys.len()).step_by(BLOCK) {
-            let block = first..keys.len().min(first + BLOCK);
-            self.reserve();
-            match keys {
-                Keys::Int64(values) => {
-                    for (word, &key) in words.iter_mut().zip(&values[block.clone()]) {
-                        *word = key as u64;
-                        prefetch(&self.entries, self.home(*word));
+        match keys {
+            Keys::Int64(values) => self.intern_words(bytemuck::cast_slice(values), |_, _, _| true),
+            Keys::Utf8 { offsets, bytes } => {
+                let text = |row: usize| &bytes[offsets[row] as usize..offsets[row + 1] as usize];
+                let words: Vec<u64> = (0..keys.len()).map(|row| xxh3_64(text(row))).collect();
+                self.intern_words(&words, |known, id, row| {
+                    if id == known.len() {
+                        known.push(keys.get(row));
                     }
-                    for &word in &words[..block.len()] {
-                        ids.push(self.probe(word, |_, _| true).0);
-                    }
-                }
-                Keys::Utf8 { offsets, bytes } => {
-                    let text =
-                        |row: usize| &bytes[offsets[row] as usize..offsets[row + 1] as usize];
-                    for (word, row) in words.iter_mut().zip(block.clone()) {
-                        *word = xxhash_rust::xxh3::xxh3_64(text(row));
-                        prefetch(&self.entries, self.home(*word));
-                    }
-                    for (&word, row) in words.iter().zip(block) {
-                        let (id, new) = self.probe(word, |all, id| all.get(id) == keys.get(row));
-                        if new {
-                            self.text.push(keys.get(row));
-                        }
-                        ids.push(id);
-                    }
-                }
+                    known.get(id) == keys.get(row)
+                })
             }
+        }
+    }
+
+    /// The local ids of a column of words. `same` tells whether text `id` is that of row `row`,
+    /// and notes it down if `id` is new.
+    fn intern_words(
+        &mut self,
+        words: &[u64],
+        same: impl Fn(&mut Keys, usize, usize) -> bool,
+    ) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(words.len());
+        for (row, &word) in words.iter().enumerate() {
+            if 2 * self.len >= self.entries.len() {
+                self.grow();
+            }
+            if let Some(&later) = words.get(row + AHEAD) {
+                prefetch(&self.entries, self.home(later));
+            }
+            ids.push(self.probe(word, |text, id| same(text, id, row)));
         }
         ids
     }
 
-    /// The id of the key with `word`, and whether it is new. `same` compares text with a local id.
+    /// The id of the key with `word`, the next one if it is new.
     #[inline(always)]
-    fn probe(&mut self, word: u64, same: impl Fn(&Keys, usize) -> bool) -> (u32, bool) {
+    fn probe(&mut self, word: u64, same: impl Fn(&mut Keys, usize) -> bool) -> u32 {
         let mask = self.entries.len() - 1;
         let mut slot = self.home(word);
         loop {
             let entry = &mut self.entries[slot & mask];
             if entry.id == VACANT {
-                *entry = Entry { word, id: self.len as u32, count: 1 };
+                *entry = Entry { word, id: self.len as u32, count: 0 };
                 self.len += 1;
-                return (entry.id, true);
             }
-            if entry.word == word && same(&self.text, entry.id as usize) {
+            if entry.word == word && same(&mut self.text, entry.id as usize) {
                 entry.count = entry.count.saturating_add(1);
-                return (entry.id, false);
+                return entry.id;
             }
             slot += 1;
         }
@@ -119,12 +123,10 @@ impl Interner {
         ((product >> 64) as u64 ^ product as u64) as usize & (self.entries.len() - 1)
     }
 
-    /// Makes room for one more block.
-    fn reserve(&mut self) {
-        if 2 * (self.len + BLOCK) <= self.entries.len() {
-            return;
-        }
-        let vacant = vec![Entry { word: 0, id: VACANT, count: 0 }; 4 * self.entries.len()];
+    /// Doubles the table.
+    #[cold]
+    fn grow(&mut self) {
+        let vacant = vec![Entry { word: 0, id: VACANT, count: 0 }; 2 * self.entries.len()];
         let old = std::mem::replace(&mut self.entries, vacant);
         let mask = self.entries.len() - 1;
         for entry in old.into_iter().filter(|entry| entry.id != VACANT) {

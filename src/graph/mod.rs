@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: the engine decides which worker calls what, and moves the blocks.
 
+mod buckets;
 mod build;
 mod csr;
 mod dictionary;

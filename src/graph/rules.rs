@@ -43,10 +43,9 @@ impl EdgeRules {
     /// [`ScanRequest::keep_age_action`] must be set.
     pub fn reads_age_action(&self) -> bool {
         let weighs = self.keep_weights || self.totals;
-        let removes = self.actions.iter().any(|(_, rule)| *rule == ActionRule::Remove);
         let acts = weighs && !self.actions.is_empty();
         let ages = self.timed && (self.left_degree_max.is_some() || self.totals);
-        removes || acts || ages || (weighs && self.half_life_us.is_some())
+        self.removes_any() || acts || ages || (weighs && self.half_life_us.is_some())
     }
 
     /// Whether the weight column matters.
@@ -60,6 +59,11 @@ impl EdgeRules {
             return vec!["all".into()];
         }
         self.actions.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether any action removes its edge.
+    pub(super) fn removes_any(&self) -> bool {
+        self.actions.iter().any(|(_, rule)| *rule == ActionRule::Remove)
     }
 
     /// Whether `action` removes its edge.
@@ -76,9 +80,10 @@ impl EdgeRules {
             Some((_, ActionRule::Remove)) => return 0,
             None => FIXED_ONE,
         };
-        let exact = i128::from(action) * i128::from(own);
-        let one = i128::from(FIXED_ONE);
-        let whole = i64::try_from((exact + one / 2) / one).unwrap_or(i64::MAX);
+        // Neither factor is negative, so that half a unit more and a shift round half away from
+        // zero.
+        let exact = i128::from(action) * i128::from(own) + i128::from(FIXED_ONE / 2);
+        let whole = i64::try_from(exact >> FIXED_ONE.ilog2()).unwrap_or(i64::MAX);
         match self.half_life_us {
             Some(half_life_us) if self.timed => {
                 let half_lives = age_action.age_us() as f64 / half_life_us as f64;

@@ -17,6 +17,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::prefetch::prefetch;
 use crate::model::Side;
 
 /// The look-back windows, in days; 0 stands for all of the job's window.
@@ -33,6 +34,8 @@ const DAY_US: u64 = 86_400_000_000;
 pub struct EventTotals {
     /// Names of the actions, ascending; one named `all` if the job names none.
     pub actions: Vec<String>,
+    /// Whether events have a time; without one all of them are in the band of the window `all`.
+    pub timed: bool,
     /// Totals of the left nodes, of one range of them until all ranges are added.
     pub left: SideTotals,
     /// Totals of the right nodes.
@@ -78,14 +81,14 @@ pub fn band(age_us: u64) -> usize {
 
 impl EventTotals {
     /// Empty totals of `lefts` x `rights` nodes.
-    pub fn new(actions: Vec<String>, lefts: usize, rights: usize) -> EventTotals {
+    pub fn new(actions: Vec<String>, timed: bool, lefts: usize, rights: usize) -> EventTotals {
         let slots = actions.len() * BANDS;
         let side = |nodes: usize| SideTotals {
             slots,
             cells: vec![Cell::default(); nodes * slots],
             last_age_us: vec![u64::MAX; nodes],
         };
-        EventTotals { actions, left: side(lefts), right: side(rights) }
+        EventTotals { actions, timed, left: side(lefts), right: side(rights) }
     }
 
     /// The totals of `side`.
@@ -123,6 +126,13 @@ impl SideTotals {
         cell.add(Cell { weight, events: 1, distinct: 0 });
         let last = &mut self.last_age_us[node as usize];
         *last = (*last).min(age_us);
+    }
+
+    /// Asks for the memory that [`SideTotals::event`] will need.
+    #[inline(always)]
+    pub fn prefetch(&self, node: u32, slot: usize) {
+        prefetch(&self.cells, node as usize * self.slots + slot);
+        prefetch(&self.last_age_us, node as usize);
     }
 
     /// Counts a distinct counterpart of `node` in `slot`.
@@ -179,7 +189,7 @@ mod tests {
 
     #[test]
     fn windows_are_sums_of_bands() {
-        let mut totals = EventTotals::new(vec!["a".into(), "b".into()], 2, 1);
+        let mut totals = EventTotals::new(vec!["a".into(), "b".into()], true, 2, 1);
         for (age_days, weight) in [(1, 5), (2, 7), (20, 11), (100, 13)] {
             let slot = BANDS + band(age_days * DAY_US);
             totals.left.event(1, slot, age_days * DAY_US, weight);
@@ -195,7 +205,7 @@ mod tests {
 
     #[test]
     fn retain_moves_nodes_up() {
-        let mut side = EventTotals::new(vec!["all".into()], 4, 0).left;
+        let mut side = EventTotals::new(vec!["all".into()], true, 4, 0).left;
         for node in 0..4 {
             side.event(node, 0, 10 + u64::from(node), i64::from(node));
         }

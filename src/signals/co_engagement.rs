@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{
-    Feature, GraphSchema, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step, split_by_work,
+    Feature, GraphSchema, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step,
+    split_by_work,
 };
 use crate::graph::{Csr, Graph, Needs};
 use crate::kernels::two_hop::{
@@ -311,7 +312,7 @@ impl Stage for Prepare {
             }
         }
         let parts = Parts {
-            lists: Lists::join(&self.graph.forward.offsets, words),
+            lists: Lists::join(&self.graph.forward.offsets, &self.lefts, words),
             nodes: self.nodes.clone(),
             columns: self.columns.clone(),
             norms,

@@ -14,7 +14,10 @@ use crate::graph::{Graph, Needs};
 use crate::model::{Error, Keys, Result, Rows, Side, SideNames, Table};
 
 mod co_engagement;
+mod degree;
 mod pagerank;
+pub mod personalized_pagerank;
+mod popularity;
 mod registry;
 
 pub use registry::{Registry, all};

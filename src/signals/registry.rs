@@ -1,11 +1,17 @@
 //! The registry: signals by name, one line a signal.
 
-use super::{Signal, co_engagement, pagerank};
+use super::{Signal, co_engagement, degree, pagerank, personalized_pagerank, popularity};
 use crate::model::{Error, Result, nearest};
 
 /// Every signal of the crate, in alphabetical order.
 pub fn all() -> Vec<Box<dyn Signal>> {
-    vec![Box::new(co_engagement::CoEngagement), Box::new(pagerank::PageRank)]
+    vec![
+        Box::new(co_engagement::CoEngagement),
+        Box::new(degree::Degree),
+        Box::new(pagerank::PageRank),
+        Box::new(personalized_pagerank::PersonalizedPagerank),
+        Box::new(popularity::Popularity),
+    ]
 }
 
 /// Signals by name.

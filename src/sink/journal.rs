@@ -188,3 +188,112 @@ fn replace_by_two_renames(source: &Path, target: &Path) -> std::io::Result<()> {
     }
     renamed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: &str = "2026-11-01";
+
+    /// A root with old partitions of tables a and b, the same staged anew, and the journal.
+    fn cut_off_commit() -> (tempfile::TempDir, PathBuf, Journal) {
+        let root = tempfile::tempdir().unwrap();
+        let tmp = root.path().join("_tmp");
+        let mut tables = Vec::new();
+        for table in ["a", "b"] {
+            let staged = staging_path(&tmp, DATE, "run").join(table);
+            let target = root.path().join(table).join(format!("dt={DATE}"));
+            for (folder, success) in [(staged, "new"), (target, "old")] {
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join(SUCCESS_FILE), format!("{success} {table}\n")).unwrap();
+                fs::write(folder.join(success), "").unwrap();
+            }
+            tables.push(Staged { table: table.into(), success: format!("new {table}") });
+        }
+        let journal = Journal { date: DATE.into(), run_id: "run".into(), tables };
+        journal.write(&tmp).unwrap();
+        (root, tmp, journal)
+    }
+
+    /// Whether both tables are the new ones and nothing is left of the commit.
+    fn assert_completed(root: &Path, tmp: &Path) {
+        for table in ["a", "b"] {
+            let target = root.join(table).join(format!("dt={DATE}"));
+            assert_eq!(success_of(&target), Some(format!("new {table}")));
+            assert!(target.join("new").exists() && !target.join("old").exists());
+        }
+        assert_eq!(names_in(tmp).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_commit_is_completed_from_each_of_its_steps() {
+        for step in 0..=5 {
+            let (root, tmp, journal) = cut_off_commit();
+            let (root, staging) = (root.path(), staging_path(&tmp, DATE, "run"));
+            for staged in journal.tables.iter().take(step) {
+                put_in_place(&staging.join(&staged.table), &journal.target(root, staged)).unwrap();
+            }
+            assert_eq!(journal.begun(root), step > 0);
+            if step >= 3 {
+                fs::remove_dir_all(staging.join("a")).unwrap();
+            }
+            if step >= 4 {
+                fs::remove_dir_all(&staging).unwrap();
+            }
+            if step >= 5 {
+                fs::remove_file(journal_path(&tmp, DATE)).unwrap();
+            }
+            recover(root, &tmp, DATE).unwrap();
+            assert_completed(root, &tmp);
+            recover(root, &tmp, DATE).unwrap();
+            assert_completed(root, &tmp);
+        }
+    }
+
+    #[test]
+    fn without_an_exchange_each_step_is_completed_too() {
+        for done in [false, true] {
+            let (root, tmp, journal) = cut_off_commit();
+            let (root, staging) = (root.path(), staging_path(&tmp, DATE, "run"));
+            let target = journal.target(root, &journal.tables[0]);
+            match done {
+                true => replace_by_two_renames(&staging.join("a"), &target).unwrap(),
+                // The cut is between the two.
+                false => fs::rename(&target, staging.join("a.old")).unwrap(),
+            }
+            recover(root, &tmp, DATE).unwrap();
+            assert_completed(root, &tmp);
+        }
+    }
+
+    #[test]
+    fn a_second_rename_that_fails_brings_the_old_partition_back() {
+        let (root, tmp, journal) = cut_off_commit();
+        let target = journal.target(root.path(), &journal.tables[0]);
+        replace_by_two_renames(&tmp.join("nothing"), &target).unwrap_err();
+        assert_eq!(success_of(&target).as_deref(), Some("old a"));
+    }
+
+    #[test]
+    fn a_commit_that_cannot_be_completed_says_which_file_to_remove() {
+        let (root, tmp, journal) = cut_off_commit();
+        fs::remove_dir_all(staging_path(&tmp, DATE, "run")).unwrap();
+        let error = recover(root.path(), &tmp, DATE).unwrap_err();
+        assert_eq!(error.site.path, Some(journal_path(&tmp, DATE)));
+        assert!(error.remedy.unwrap().contains("remove this file"));
+        assert_eq!(Journal::read(&tmp, DATE).unwrap(), Some(journal));
+        fs::write(journal_path(&tmp, DATE), "{}").unwrap();
+        assert!(
+            recover(root.path(), &tmp, DATE).unwrap_err().to_string().contains("not a journal")
+        );
+    }
+
+    #[test]
+    fn dates_are_found_by_every_kind_of_leftover() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["dt=3.lock", "dt=1.journal", "dt=2.run", "dt=2.journal.tmp", "other", "dt=4"] {
+            fs::write(root.path().join(name), "").unwrap();
+        }
+        assert_eq!(dates_in(root.path()).unwrap(), ["1", "2", "3"]);
+    }
+}

@@ -9,12 +9,18 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::files::{create_folders, failed};
 use crate::model::{Error, Result};
 
 /// How often a lock is tried anew when another run removes its file at the same moment.
 const ATTEMPTS: usize = 100;
+
+/// How often, and after which time, a lock that is held is tried again: a run of another date holds
+/// it for a moment while it removes what a dead run left.
+const WAITS: u32 = 25;
+const WAIT: Duration = Duration::from_millis(20);
 
 /// A lock on `TMP/dt=DATE.lock`. Dropping it removes the file, and every folder that taking it
 /// created and that is empty.
@@ -33,19 +39,19 @@ impl PartitionLock {
     /// # Errors
     /// When another run holds the lock, and when `tmp` cannot be written.
     pub(super) fn take(tmp: &Path, date: &str) -> Result<PartitionLock> {
-        match PartitionLock::try_take(tmp, date)? {
-            Some(lock) => Ok(lock),
-            None => {
-                let path = lock_path(tmp, date);
-                let pid = fs::read_to_string(&path).unwrap_or_default();
-                let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() };
-                Err(Error::publish(format!(
-                    "the partition dt={date} is being published by another run (pid {pid})"
-                ))
-                .path(path)
-                .remedy("wait until it has ended, or stop it, then run again"))
+        for _ in 0..WAITS {
+            match PartitionLock::try_take(tmp, date)? {
+                Some(lock) => return Ok(lock),
+                None => std::thread::sleep(WAIT),
             }
         }
+        let path = lock_path(tmp, date);
+        let pid = fs::read_to_string(&path).unwrap_or_default();
+        let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() };
+        let what = format!("the partition dt={date} is being published by another run (pid {pid})");
+        Err(Error::publish(what)
+            .path(path)
+            .remedy("wait until it has ended, or stop it, then run again"))
     }
 
     /// Takes the lock of `date` unless another run holds it.
@@ -111,5 +117,50 @@ fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(held), Ok(named)) => held.dev() == named.dev() && held.ino() == named.ino(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn never_two_hold_a_lock_however_often_its_file_comes_and_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let tmp = root.path().join("out/_tmp");
+        let (holders, taken) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let Some(lock) = PartitionLock::try_take(&tmp, "d").unwrap() else {
+                            continue;
+                        };
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        taken.fetch_add(1, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
+        assert!(taken.load(Ordering::SeqCst) > 0);
+        assert!(!tmp.exists());
+    }
+
+    #[test]
+    fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let held = PartitionLock::take(root.path(), "d").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(5 * WAIT);
+                drop(held);
+            });
+            PartitionLock::take(root.path(), "d").unwrap();
+        });
     }
 }

@@ -99,7 +99,7 @@ impl PartWriter {
         let file = File::create(path).map_err(|e| failed("create the file", path, &e))?;
         let file = HashedFile { file, hash: Xxh3::new(), bytes: 0 };
         let options = ArrowWriterOptions::new()
-            .with_properties(properties(table, context))
+            .with_properties(properties(&schema))
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, schema.clone(), options)
             .map_err(|e| cannot_write(path, e))?;

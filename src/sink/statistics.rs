@@ -329,3 +329,80 @@ fn scalar_of(key: KeyRef<'_>) -> Scalar {
         KeyRef::Utf8(key) => Scalar::Text(key.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn floats(values: &[f64]) -> ColumnStatistics {
+        let mut statistics = ColumnStatistics::new("x", "double", Kind::Floats, false);
+        statistics.add_floats(values.iter().copied());
+        statistics
+    }
+
+    #[test]
+    fn floats_are_summed_up_without_those_that_are_no_number() {
+        let record = floats(&[4.0, f64::NAN, -1.0, 0.0, -0.0, 2.0]).record("doc");
+        assert_eq!((record.nulls, record.nans), (0, 1));
+        assert_eq!((record.min, record.max), (Some(Scalar::Float(-1.0)), Some(Scalar::Float(4.0))));
+        assert_eq!(record.mean, Some(1.0));
+        assert_eq!(record.quantiles.map(|q| (q.p01, q.p50, q.p99)), Some((-1.0, 0.0, 4.0)));
+        assert_eq!(record.distinct, Some(Distinct { count: 4, exact: false }));
+    }
+
+    #[test]
+    fn integers_keep_all_their_bits() {
+        let mut ints = ColumnStatistics::new("x", "int64", Kind::Ints, false);
+        ints.add_ints([Some(i64::MAX), None, Some(i64::MAX - 2), None]);
+        let record = ints.record("");
+        assert_eq!(record.nulls, 2);
+        assert_eq!(record.min, Some(Scalar::Int(i64::MAX - 2)));
+        assert_eq!(record.max, Some(Scalar::Int(i64::MAX)));
+        assert_eq!(record.mean, Some((i64::MAX - 1) as f64));
+        assert_eq!(record.distinct.map(|distinct| distinct.count), Some(2));
+    }
+
+    #[test]
+    fn keys_are_counted_exactly_and_named() {
+        let mut keys = Keys::new(crate::model::KeyType::Utf8);
+        (0..200).for_each(|i| keys.push(KeyRef::Utf8(&format!("k{i:03}"))));
+        let mut first = ColumnStatistics::new("ids", "list<item: string>", Kind::Nodes, true);
+        first.add_nodes(&[5, 130, 5, 64], &keys);
+        first.add_lengths(&[0, 3, 3, 4]);
+        let mut second = ColumnStatistics::new("ids", "list<item: string>", Kind::Nodes, true);
+        second.add_nodes(&[3, 64, 199], &keys);
+        second.add_lengths(&[0, 3]);
+        first.merge(&second);
+        let record = first.record("");
+        assert_eq!(record.min, Some(Scalar::Text("k003".into())));
+        assert_eq!(record.max, Some(Scalar::Text("k199".into())));
+        assert_eq!(record.distinct, Some(Distinct { count: 5, exact: true }));
+        assert_eq!(record.lengths, Some(Lengths { min: 0, max: 3, mean: 1.75, empty: 1 }));
+        assert!(record.mean.is_none() && record.quantiles.is_none());
+    }
+
+    #[test]
+    fn parts_merge_into_what_one_part_would_have() {
+        let values: Vec<f64> = (0..1_000).map(|i| f64::from(i * 37 % 500)).collect();
+        let mut merged = floats(&values[..300]);
+        merged.merge(&floats(&[]));
+        merged.merge(&floats(&values[300..]));
+        assert_eq!(merged.record(""), floats(&values).record(""));
+    }
+
+    #[test]
+    fn nothing_at_all_has_no_figures() {
+        let record = floats(&[]).record("");
+        let empty = Some(Distinct { count: 0, exact: false });
+        assert_eq!((record.min, record.mean, record.distinct), (None, None, empty));
+        assert_eq!(ColumnStatistics::new("l", "", Kind::Ints, true).record("").lengths, None);
+    }
+
+    #[test]
+    fn extreme_floats_stay_within_their_ends() {
+        let record = floats(&[f64::MAX, 1e-300, f64::MIN]).record("");
+        let quantiles = record.quantiles.unwrap();
+        assert_eq!((quantiles.p01, quantiles.p99), (f64::MIN, f64::MAX));
+        assert_eq!(quantiles.p50, 0.0);
+    }
+}

@@ -1,11 +1,9 @@
 //! CSV and TSV files: a header row that names the columns, then an event a line.
 
-use std::cell::Cell as StdCell;
-use std::io::{self, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::rc::Rc;
 
-use ::csv::{ByteRecord, Reader, ReaderBuilder};
+use csv_core::{ReadRecordResult, ReaderBuilder};
 
 use super::columns::{Role, missing_column};
 use super::rules::{Cell, WRONG_FIELDS, parse_int};
@@ -48,21 +46,21 @@ impl CsvSource {
 
     fn open<'a>(&self, file: &'a InputFile, request: &ScanRequest) -> Result<Table<'a>> {
         let delimiter = self.delimiter(&file.path);
-        let budget = Rc::new(StdCell::new(LINE_MAX_BYTES));
-        let input = Budgeted { inner: text::open(file)?, budget: Rc::clone(&budget) };
-        let reader = ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .buffer_capacity(1 << 17)
-            .from_reader(input);
-        let record = ByteRecord::new();
-        let path = &file.path;
-        let mut table =
-            Table { path, delimiter, reader, budget, record, width: 0, fields: Vec::new() };
+        let mut table = Table {
+            path: &file.path,
+            delimiter,
+            input: BufReader::with_capacity(1 << 17, text::open(file)?),
+            parser: ReaderBuilder::new().delimiter(delimiter).build(),
+            line: 1,
+            text: vec![0; 1 << 10],
+            ends: vec![0; 1 << 5],
+            width: 0,
+            header_width: 0,
+            columns: Vec::new(),
+        };
         if table.next()?.is_none() {
             return Err(Error::input("the file is empty")
-                .path(path)
+                .path(&file.path)
                 .remedy("write a header row that names the columns"));
         }
         table.find_columns(request)?;
@@ -93,7 +91,7 @@ impl Source for CsvSource {
         let mut table = self.open(file, request)?;
         let mut rows = Rows::new(request, plan, &file.path, sink);
         while let Some(line) = table.next()? {
-            let more = if table.record.len() == table.width {
+            let more = if table.width == table.header_width {
                 rows.push(line, table.cells())
             } else {
                 rows.push_bad(line, WRONG_FIELDS, &table.text())
@@ -106,47 +104,105 @@ impl Source for CsvSource {
     }
 }
 
-/// A file past its header.
+/// A file past its header, at a row.
 struct Table<'a> {
     path: &'a Path,
     delimiter: u8,
-    reader: Reader<Budgeted>,
-    budget: Rc<StdCell<u64>>,
-    record: ByteRecord,
-    /// Fields of the header.
+    input: BufReader<Box<dyn Read>>,
+    parser: csv_core::Reader,
+    /// Line of the input's next byte, from 1.
+    line: u64,
+    /// The row's fields, end to end, and where each ends.
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    /// Fields of the row.
     width: usize,
+    /// Fields of the header.
+    header_width: usize,
     /// The fields of the job's columns, in order of role.
-    fields: Vec<usize>,
+    columns: Vec<usize>,
 }
 
 impl Table<'_> {
-    /// Reads the next record and gives its line; `None` at the end.
+    /// Reads the next row and gives the line on which it begins; `None` at the end.
     fn next(&mut self) -> Result<Option<u64>> {
-        self.budget.set(LINE_MAX_BYTES);
-        let at = self.reader.position().line();
-        match self.reader.read_byte_record(&mut self.record) {
-            Ok(true) => Ok(Some(self.record.position().map_or(at, |position| position.line()))),
-            Ok(false) => Ok(None),
-            Err(error) => Err(match error.into_kind() {
-                ::csv::ErrorKind::Io(error) => text::read_error(self.path, at, &error),
-                other => Error::input(format!("cannot be read: {other:?}"))
-                    .path(self.path)
-                    .line(at)
-                    .remedy("write the file as RFC 4180 says"),
-            }),
+        if !self.skip_blank_lines()? {
+            return Ok(None);
+        }
+        let first_line = self.line;
+        let mut length = 0;
+        self.width = 0;
+        loop {
+            let input = self.input.fill_buf();
+            let input = input.map_err(|error| text::read_error(self.path, self.line, &error))?;
+            let at_end = input.is_empty();
+            // A last line without its end is a row too; only within quotes does it stay open.
+            let input = if at_end { b"\n" } else { input };
+            let (text, ends) = (&mut self.text[length..], &mut self.ends[self.width..]);
+            let (outcome, read, written, ended) = self.parser.read_record(input, text, ends);
+            length += written;
+            self.width += ended;
+            if !at_end {
+                self.line += count_line_ends(&input[..read]);
+                self.input.consume(read);
+            }
+            match outcome {
+                ReadRecordResult::Record => return Ok(Some(first_line)),
+                ReadRecordResult::End => return Ok(None),
+                ReadRecordResult::InputEmpty if at_end => {
+                    return Err(Error::input("the quote is never closed")
+                        .path(self.path)
+                        .line(first_line)
+                        .remedy("close it, or double it if it is part of the value"));
+                }
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if length as u64 >= LINE_MAX_BYTES => {
+                    return Err(text::long_line(self.path, first_line));
+                }
+                ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+            }
         }
     }
 
-    /// Finds the job's columns in the header, which is the current record.
+    /// Moves to the next line that is not empty; `false` if there is none.
+    fn skip_blank_lines(&mut self) -> Result<bool> {
+        loop {
+            let input = self.input.fill_buf();
+            let input = input.map_err(|error| text::read_error(self.path, self.line, &error))?;
+            if input.is_empty() {
+                return Ok(false);
+            }
+            let blank = input.iter().take_while(|&&byte| byte == b'\n' || byte == b'\r').count();
+            let found = blank < input.len();
+            self.line += count_line_ends(&input[..blank]);
+            self.input.consume(blank);
+            if found {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The fields of the row.
+    fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.width).map(|index| self.field(index))
+    }
+
+    fn field(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.text[start..self.ends[index]]
+    }
+
+    /// Finds the job's columns in the header, which is the current row.
     fn find_columns(&mut self, request: &ScanRequest) -> Result<()> {
-        let names: Vec<_> = self.record.iter().map(String::from_utf8_lossy).collect();
-        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        self.width = names.len();
+        let names: Vec<_> = self.fields().map(String::from_utf8_lossy).map(String::from).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.header_width = names.len();
         for (_, column) in Role::columns(request) {
             let mut places = (0..names.len()).filter(|&place| names[place] == column);
             let error = match (places.next(), places.next()) {
                 (Some(place), None) => {
-                    self.fields.push(place);
+                    self.columns.push(place);
                     continue;
                 }
                 (Some(_), Some(_)) => Error::input("the header names the column twice")
@@ -174,7 +230,7 @@ impl Table<'_> {
         let roles = Role::columns(request);
         while !sample.is_full() && self.next()?.is_some() {
             sample.rows += 1;
-            if self.record.len() == self.width {
+            if self.width == self.header_width {
                 for (&(role, _), cell) in roles.iter().zip(self.cells()) {
                     sample.look(role, cell);
                 }
@@ -183,30 +239,17 @@ impl Table<'_> {
         Ok(())
     }
 
-    /// The current record's cells, in order of role.
+    /// The row's cells, in order of role.
     fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
-        self.fields.iter().map(|&field| Cell::Text(self.record.get(field).unwrap_or_default()))
+        self.columns.iter().map(|&column| Cell::Text(self.field(column)))
     }
 
-    /// The current record as it stood in the file, but for quotes.
+    /// The row as it stood in the file, but for quotes.
     fn text(&self) -> Vec<u8> {
-        self.record.iter().collect::<Vec<_>>().join(&self.delimiter)
+        self.fields().collect::<Vec<_>>().join(&self.delimiter)
     }
 }
 
-/// Fails once more bytes are read than one line may have.
-struct Budgeted {
-    inner: Box<dyn Read>,
-    budget: Rc<StdCell<u64>>,
-}
-
-impl Read for Budgeted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.budget.get() == 0 {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        let bytes = self.inner.read(buffer)?;
-        self.budget.set(self.budget.get().saturating_sub(bytes as u64));
-        Ok(bytes)
-    }
+fn count_line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -130,8 +130,7 @@ impl<'a> Lines<'a> {
                 return Ok(false);
             }
             if bytes as u64 == LINE_MAX_BYTES && self.line.last() != Some(&b'\n') {
-                let error = io::ErrorKind::FileTooLarge.into();
-                return Err(text::read_error(self.path, self.number, &error));
+                return Err(text::long_line(self.path, self.number));
             }
             if self.number == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
                 self.line.drain(..3);

@@ -8,23 +8,20 @@ mod spec;
 mod world;
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub use spec::{Communities, KeyStyle, LeftDegree, PowerTail, RightPopularity, SyntheticSpec};
 pub use world::SyntheticEvent;
 
+use super::admit::{Admission, BLOCK_ROWS, Block, Positions};
 use super::{EventSink, InputFile, ScanPlan, Source, Split};
-use crate::model::{
-    AgeAction, Error, EventBatch, KeyRef, KeyType, Keys, Result, ScanRequest, ScanStats, nearest,
-};
+use crate::model::{Error, KeyRef, KeyType, Keys, Result, ScanRequest, ScanStats, nearest};
 use world::World;
 
 /// Names of the columns, as `[columns]` must call them: left key, right key, action, time.
 pub const SYNTHETIC_COLUMNS: [&str; 4] = ["user_id", "pin_id", "action", "event_time"];
 
-/// Events of a batch, about.
-const BATCH_EVENTS: usize = 16_384;
 /// Events of a split, about: small enough to balance workers, large enough to amortise a split.
 const SPLIT_EVENTS: f64 = 262_144.0;
 /// What an event counts as in bytes read: its columns in memory.
@@ -99,6 +96,26 @@ impl SyntheticSource {
         }
     }
 
+    /// Appends an event to the columns of `block` that `request` names. `codes` are those of the
+    /// spec's actions.
+    fn push(
+        &self,
+        left: u32,
+        event: &SyntheticEvent,
+        request: &ScanRequest,
+        codes: &[u32],
+        block: &mut Block,
+    ) {
+        self.push_left_key(left, &mut block.left);
+        self.push_right_key(event.right, &mut block.right);
+        if request.columns.time.is_some() {
+            block.time_us.push(event.time_us);
+        }
+        if request.columns.action.is_some() {
+            block.action.push(codes[usize::from(event.action)]);
+        }
+    }
+
     /// Rejects names of columns that do not exist.
     fn check_columns(&self, request: &ScanRequest) -> Result<()> {
         let columns = &request.columns;
@@ -131,40 +148,6 @@ fn push_key(keys: &mut Keys, prefix: &str, index: u32, count: u32, first: i64, s
             let width = count.to_string().len().max(6);
             keys.push(KeyRef::Utf8(&format!("{prefix}_{index:0width$}")));
         }
-    }
-}
-
-/// What becomes of an event.
-enum Outcome {
-    /// It counts, with this rule and age.
-    Admitted { action: u8, age_us: u64 },
-    /// It is at or after `as_of`.
-    After,
-    /// It is older than the window.
-    Before,
-    /// The job does not name its action.
-    Ignored,
-}
-
-/// The rules of visibility: time first, then the action.
-fn admit(request: &ScanRequest, rules: &[Option<u8>], event: &SyntheticEvent) -> Outcome {
-    let mut age_us = 1;
-    if request.columns.time.is_some() {
-        let age = i128::from(request.as_of_us) - i128::from(event.time_us);
-        if age <= 0 {
-            return Outcome::After;
-        }
-        if request.window_us.is_some_and(|window| age > i128::from(window)) {
-            return Outcome::Before;
-        }
-        age_us = u64::try_from(age).unwrap_or(u64::MAX);
-    }
-    if request.columns.action.is_none() || request.actions.is_empty() {
-        return Outcome::Admitted { action: 0, age_us };
-    }
-    match rules.get(usize::from(event.action)).copied().flatten() {
-        Some(action) => Outcome::Admitted { action, age_us },
-        None => Outcome::Ignored,
     }
 }
 
@@ -206,92 +189,28 @@ impl Source for SyntheticSource {
         let Some(split) = plan.splits.get(split) else {
             return Err(Error::engine(format!("the plan has no split {split}")));
         };
+        let path = Path::new("synthetic");
+        let mut admission = Admission::new(request, path);
+        let codes: Vec<u32> = self.actions.iter().map(|name| admission.codes.code(name)).collect();
+        let mut block = Block::new(self.key_type(), self.key_type());
+        let mut rows = 0;
         let lefts = split.groups.start as u32..split.groups.end as u32;
-        let mut reader = Reader::new(self, request, sink);
-        self.for_each_event(lefts, |left, event| reader.take(left, event));
-        Ok(reader.finish())
-    }
-}
-
-/// Turns events into batches and counts what becomes of them.
-struct Reader<'a> {
-    source: &'a SyntheticSource,
-    request: &'a ScanRequest,
-    sink: &'a mut dyn EventSink,
-    /// Rule of each action of the spec, if the job names it.
-    rules: Vec<Option<u8>>,
-    /// Rows of each action of the spec that were admitted or ignored.
-    by_action: Vec<u64>,
-    batch: EventBatch,
-    stats: ScanStats,
-    reported: u64,
-}
-
-impl<'a> Reader<'a> {
-    fn new(
-        source: &'a SyntheticSource,
-        request: &'a ScanRequest,
-        sink: &'a mut dyn EventSink,
-    ) -> Reader<'a> {
-        let index_of = |name: &String| request.actions.iter().position(|(known, _)| known == name);
-        let rules = source.actions.iter().map(|name| index_of(name).map(|i| i as u8)).collect();
-        let by_action = vec![0; source.actions.len()];
-        let batch = empty_batch(source.key_type());
-        let stats = ScanStats::default();
-        Reader { source, request, sink, rules, by_action, batch, stats, reported: 0 }
-    }
-
-    /// Takes an event; `false` if the sink wants no more.
-    fn take(&mut self, left: u32, event: &SyntheticEvent) -> bool {
-        self.stats.rows_read += 1;
-        match admit(self.request, &self.rules, event) {
-            Outcome::After => self.stats.rows_after_as_of += 1,
-            Outcome::Before => self.stats.rows_before_window += 1,
-            Outcome::Ignored => self.by_action[usize::from(event.action)] += 1,
-            Outcome::Admitted { action, age_us } => {
-                self.by_action[usize::from(event.action)] += 1;
-                self.stats.rows_admitted += 1;
-                self.source.push_left_key(left, &mut self.batch.left);
-                self.source.push_right_key(event.right, &mut self.batch.right);
-                if self.request.keep_age_action {
-                    self.batch.age_action.push(AgeAction::new(age_us, action).0);
-                }
+        self.for_each_event(lefts, |left, event| {
+            self.push(left, event, request, &codes, &mut block);
+            if block.left.len() < BLOCK_ROWS {
+                return true;
             }
+            let empty = Block::new(self.key_type(), self.key_type());
+            let full = std::mem::replace(&mut block, empty);
+            let first = rows + 1;
+            rows += full.left.len() as u64;
+            admission.admit(full, &Positions::From(first), sink)
+        });
+        let first = rows + 1;
+        rows += block.left.len() as u64;
+        if !block.left.is_empty() {
+            admission.admit(block, &Positions::From(first), sink);
         }
-        if self.stats.rows_read - self.reported < BATCH_EVENTS as u64 {
-            return true;
-        }
-        self.flush()
+        Ok(admission.finish(rows * EVENT_BYTES))
     }
-
-    /// Hands the batch on; `false` if the sink wants no more.
-    fn flush(&mut self) -> bool {
-        if !self.batch.is_empty() {
-            let empty = empty_batch(self.source.key_type());
-            self.sink.events(std::mem::replace(&mut self.batch, empty));
-        }
-        let rows = self.stats.rows_read - self.reported;
-        self.reported = self.stats.rows_read;
-        self.sink.advance(rows)
-    }
-
-    fn finish(mut self) -> ScanStats {
-        self.flush();
-        self.stats.bytes_read = self.stats.rows_read * EVENT_BYTES;
-        let all = self.request.columns.action.is_none() || self.request.actions.is_empty();
-        let names = self.source.actions.iter().zip(&self.rules).zip(&self.by_action);
-        for ((name, rule), &rows) in names.filter(|(_, rows)| **rows > 0 && !all) {
-            let counts = match rule {
-                Some(_) => &mut self.stats.rows_by_action,
-                None => &mut self.stats.rows_ignored,
-            };
-            counts.insert(name.clone(), rows);
-        }
-        self.stats
-    }
-}
-
-fn empty_batch(key_type: KeyType) -> EventBatch {
-    let (left, right) = (Keys::new(key_type), Keys::new(key_type));
-    EventBatch { left, right, age_action: Vec::new(), weight: Vec::new() }
 }

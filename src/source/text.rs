@@ -35,10 +35,7 @@ pub(super) fn open(file: &InputFile) -> Result<Box<dyn Read>> {
 pub(super) fn read_error(path: &Path, line: u64, error: &io::Error) -> Error {
     let compressed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))
         || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zst"));
-    let found = if error.kind() == io::ErrorKind::FileTooLarge {
-        Error::input(format!("the line is longer than {} MiB", LINE_MAX_BYTES >> 20))
-            .remedy("close its quote, or end it")
-    } else if error.kind() == io::ErrorKind::UnexpectedEof && compressed {
+    let found = if error.kind() == io::ErrorKind::UnexpectedEof && compressed {
         Error::input("the compressed file is truncated").remedy("write or copy it again")
     } else if compressed {
         Error::input(format!("the compressed file is damaged: {error}"))
@@ -47,6 +44,14 @@ pub(super) fn read_error(path: &Path, line: u64, error: &io::Error) -> Error {
         Error::input(format!("cannot be read: {error}")).remedy("check the file system")
     };
     found.path(path).line(line)
+}
+
+/// The error for a line past [`LINE_MAX_BYTES`].
+pub(super) fn long_line(path: &Path, line: u64) -> Error {
+    Error::input(format!("the line is longer than {} MiB", LINE_MAX_BYTES >> 20))
+        .path(path)
+        .line(line)
+        .remedy("end it, or close the quote that it opens")
 }
 
 /// What the first rows show about the types of the columns.

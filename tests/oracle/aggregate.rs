@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::event_logs::{DAY, Event, Key, Log, random};
 
 /// Events, distinct counterparts and weight of the events of `of` that pass the window.
-fn twin(log: &Log, side: Side, of: &Key, action: usize, days: u32) -> (u32, u32, f64) {
+pub fn twin(log: &Log, side: Side, of: &Key, action: usize, days: u32) -> (u32, u32, f64) {
     let keys = |event: &Event| {
         let left = Key::new(event.left, log.text.0);
         let right = Key::new(event.right, log.text.1);

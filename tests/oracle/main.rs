@@ -7,6 +7,8 @@
 //! | gowalla, where present | what only real degree shapes bring out |
 
 mod aggregate;
+mod degree;
 mod event_logs;
 mod graphs;
 mod ingest;
+mod popularity;

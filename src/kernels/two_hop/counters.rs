@@ -3,7 +3,7 @@
 use super::lists::{Lists, NEAR};
 
 /// Columns side by side in a group: a block is [`GROUPS`] strided groups of [`DEPTH`] columns.
-pub const GROUPS: usize = 32;
+pub const GROUPS: usize = 64;
 
 /// Columns of a group.
 pub const DEPTH: usize = 16;
@@ -19,9 +19,9 @@ pub trait Counter: Copy + Ord + Default + Send + 'static {
     /// The sum; the caller has made sure that it fits.
     fn plus(self, step: Self) -> Self;
 
-    /// The smallest integer above `real`, which is not negative, or any above [`Counter::LARGEST`]
-    /// if that does not fit.
-    fn above(real: f32) -> Self;
+    /// The smallest integer that is not below `real` by more than a 10^-5th, or any above
+    /// [`Counter::LARGEST`] if that does not fit. `real` is not negative.
+    fn reaching(real: f32) -> Self;
 
     /// `number`, or any above [`Counter::LARGEST`] if that does not fit.
     fn at_most(number: u64) -> Self;
@@ -33,8 +33,24 @@ pub trait Counter: Copy + Ord + Default + Send + 'static {
     fn small(number: bool) -> Self;
 }
 
+/// What is added before rounding to the nearest integer, to round up instead; a little less than a
+/// half, so that an integer that got a rounding error stays what it was.
+const ROUND_UP: f32 = 0.499_99;
+
+/// From 2^23 on the last bit of an f32 stands for 1: adding it rounds to an integer, which is then in
+/// the low bits. Unlike a cast, which saturates, this is one vector instruction.
+const TO_INTEGER: f32 = 8_388_608.0;
+
+/// [`Counter::reaching`] for counters of up to 16 bits.
+#[inline(always)]
+fn reaching_small(real: f32, largest: u64) -> u32 {
+    // One past the largest sum, so that a larger `real` is never reached.
+    let clamped = real.min((largest + 1) as f32) + ROUND_UP;
+    (clamped + TO_INTEGER).to_bits() & 0x1_ffff
+}
+
 macro_rules! counter {
-    ($type:ty, $through:ty) => {
+    ($type:ty, $reaching:expr) => {
         impl Counter for $type {
             const LARGEST: u64 = <$type>::MAX as u64 - 1;
 
@@ -44,8 +60,8 @@ macro_rules! counter {
             }
 
             #[inline(always)]
-            fn above(real: f32) -> Self {
-                (real as $through).min(Self::LARGEST as $through) as $type + 1
+            fn reaching(real: f32) -> Self {
+                $reaching(real)
             }
 
             #[inline(always)]
@@ -66,10 +82,10 @@ macro_rules! counter {
     };
 }
 
-counter!(u8, i32);
-counter!(u16, i32);
-counter!(u32, u64);
-counter!(u64, u64);
+counter!(u8, |real| reaching_small(real, u8::LARGEST) as u8);
+counter!(u16, |real| reaching_small(real, u16::LARGEST) as u16);
+counter!(u32, |real: f32| real.ceil() as u32);
+counter!(u64, |real: f32| real.ceil() as u64);
 
 /// Counters of all columns, zero between rows, and what the current row has touched.
 #[derive(Debug, Default)]

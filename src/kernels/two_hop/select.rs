@@ -20,7 +20,7 @@ const PROBES: usize = 8;
 
 /// Relative margin between the bound and what the candidates must reach: ten times the error of the
 /// thresholds.
-const MARGIN: f32 = 1e-5;
+const MARGIN: f32 = 1e-4;
 
 /// The norms of the columns, and of the blocks of columns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +58,8 @@ pub struct Selection<T> {
     most: Vec<f32>,
     /// The overlaps that the probed score needs, as real numbers, for each touched block.
     overlaps: Vec<f32>,
+    /// The same as integers.
+    thresholds: Vec<T>,
     /// Candidates: column and counter.
     candidates: Vec<(u32, T)>,
     /// Ranked candidates: negated score above, dense id below.
@@ -94,6 +96,7 @@ impl<T: Counter> Selection<T> {
     }
 
     /// Step 1.
+    #[inline(never)]
     fn summarise(&mut self, counters: &Counters<T>, row: Row<'_>) {
         self.maxima.clear();
         self.least.clear();
@@ -112,7 +115,9 @@ impl<T: Counter> Selection<T> {
     }
 
     /// Step 2: a score that at least `top_k` columns reach, or 0.
+    #[inline(never)]
     fn bound(&mut self, row: Row<'_>) -> f32 {
+        STAT[0].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let wanted = row.top_k;
         if self.maxima.len() * GROUPS < wanted {
             return 0.0;
@@ -123,6 +128,7 @@ impl<T: Counter> Selection<T> {
         let mut probe = if self.guess > 0.0 { self.guess / scale } else { 1.0 };
         for _ in 0..PROBES {
             let reached = self.reached(row, probe);
+            STAT[1].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             if reached >= wanted {
                 low = probe;
                 if reached <= enough {
@@ -144,15 +150,15 @@ impl<T: Counter> Selection<T> {
     }
 
     /// How many groups hold a column that surely scores `score` or more.
+    #[inline(never)]
     fn reached(&mut self, row: Row<'_>, score: f32) -> usize {
         row.scoring.overlaps(score, row.norm, &self.most, &mut self.overlaps);
-        let least = T::at_most(row.least);
+        self.set_thresholds(row);
         let mut reached = 0;
         // A counter of 8 bits holds the sum over 255 blocks.
-        for (maxima, overlaps) in self.maxima.chunks(255).zip(self.overlaps.chunks(255)) {
+        for (maxima, thresholds) in self.maxima.chunks(255).zip(self.thresholds.chunks(255)) {
             let mut sums = [T::default(); GROUPS];
-            for (maxima, &overlap) in maxima.iter().zip(overlaps) {
-                let threshold = T::above(overlap).max(least);
+            for (maxima, &threshold) in maxima.iter().zip(thresholds) {
                 for (sum, &maximum) in sums.iter_mut().zip(maxima) {
                     *sum = sum.plus(T::small(maximum >= threshold));
                 }
@@ -162,23 +168,36 @@ impl<T: Counter> Selection<T> {
         reached
     }
 
+    /// Sets `thresholds` from `overlaps`.
+    fn set_thresholds(&mut self, row: Row<'_>) {
+        let least = T::at_most(row.least);
+        self.thresholds.clear();
+        self.thresholds.extend(self.overlaps.iter().map(|&real| T::reaching(real).max(least)));
+    }
+
     /// Step 3.
+    #[inline(never)]
     fn collect(&mut self, counters: &Counters<T>, row: Row<'_>, bound: f32) {
         self.candidates.clear();
         let score = bound * (1.0 - MARGIN);
         row.scoring.overlaps(score, row.norm, &self.least, &mut self.overlaps);
-        let least = T::at_most(row.least);
-        let blocks = counters.blocks().iter().zip(&self.overlaps);
-        for ((&block, &overlap), maxima) in blocks.zip(&self.maxima) {
-            let threshold = T::above(overlap).max(least);
+        self.set_thresholds(row);
+        let blocks = counters.blocks().iter().zip(&self.thresholds);
+        for ((&block, &threshold), maxima) in blocks.zip(&self.maxima) {
+            // A byte for each group, 1 if it is hit; eight of them at a time.
             let hits = maxima.map(|maximum| u8::from(maximum >= threshold));
-            for (word, hits) in hits.as_chunks::<8>().0.iter().enumerate() {
-                let mut hits = u64::from_le_bytes(*hits);
+            let hits: [u64; GROUPS / 8] = bytemuck::cast(hits);
+            if hits.iter().fold(0, |any, word| any | word) == 0 {
+                continue;
+            }
+            let values = counters.block(block);
+            for (word, &hits) in hits.iter().enumerate() {
+                let mut hits = u64::from_le(hits);
                 while hits != 0 {
                     let group = word * 8 + hits.trailing_zeros() as usize / 8;
                     hits &= hits - 1;
-                    let values = &counters.block(block)[group..];
-                    for (depth, &value) in values.iter().step_by(GROUPS).enumerate() {
+                    for (depth, values) in values.as_chunks::<GROUPS>().0.iter().enumerate() {
+                        let value = values[group & (GROUPS - 1)];
                         if value >= threshold {
                             let column = block as usize * BLOCK + depth * GROUPS + group;
                             self.candidates.push((column as u32, value));
@@ -190,7 +209,9 @@ impl<T: Counter> Selection<T> {
     }
 
     /// Step 4.
+    #[inline(never)]
     fn rank(&mut self, row: Row<'_>, out: &mut Vec<(f32, u32)>) {
+        STAT[2].fetch_add(self.candidates.len(), std::sync::atomic::Ordering::Relaxed);
         self.ranked.clear();
         self.ranked.extend(self.candidates.iter().map(|&(column, value)| {
             let column = column as usize;
@@ -209,3 +230,7 @@ impl<T: Counter> Selection<T> {
         );
     }
 }
+
+#[allow(missing_docs)]
+pub static STAT: [std::sync::atomic::AtomicUsize; 4] =
+    [const { std::sync::atomic::AtomicUsize::new(0) }; 4];
