@@ -1,11 +1,14 @@
 //! The command line: one file a subcommand. Only here is anything printed.
 
 mod console;
+pub mod estimate;
+pub mod explain;
 mod format;
 mod generate;
 mod job_args;
 mod run;
 mod sample;
+pub mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
