@@ -7,11 +7,16 @@ mod files;
 mod jsonl;
 mod parquet;
 mod rules;
+mod synthetic;
 mod text;
 
 pub use csv::{CsvOptions, CsvSource};
 pub use jsonl::JsonlSource;
 pub use parquet::ParquetSource;
+pub use synthetic::{
+    Communities, KeyStyle, LeftDegree, PowerTail, RightPopularity, SYNTHETIC_COLUMNS,
+    SyntheticEvent, SyntheticSource, SyntheticSpec,
+};
 
 use crate::model::{EventBatch, KeyType, Reject, Result, ScanRequest, ScanStats};
 
