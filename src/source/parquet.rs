@@ -191,7 +191,7 @@ impl<'a> Table<'a> {
             if open.as_ref().is_some_and(|split| split.rows.unwrap_or(0) + rows > SPLIT_ROWS) {
                 plan.splits.extend(open.take());
             }
-            let split = open.get_or_insert_with(|| Split {
+            let split = open.get_or_insert(Split {
                 file: index,
                 groups: number..number,
                 rows: Some(0),
