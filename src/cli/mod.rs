@@ -3,7 +3,9 @@
 mod console;
 mod format;
 mod generate;
+mod inspect;
 mod job_args;
+mod plot;
 mod run;
 mod sample;
 
@@ -48,6 +50,8 @@ enum Command {
     Run(run::RunArgs),
     /// Make interactions by a spec, deterministic by seed.
     Generate(generate::GenerateArgs),
+    /// Say what an input holds: rows, degrees, actions, duplicates.
+    Inspect(inspect::InspectArgs),
     /// Compute one node's features and show them with its neighbours; nothing is published.
     Sample(sample::SampleArgs),
 }
@@ -73,6 +77,7 @@ fn command(cli: &Cli, console: &Console, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console, cli.quiet, out),
         Command::Generate(args) => generate::run(args, out),
+        Command::Inspect(args) => inspect::run(args, out),
         Command::Sample(args) => sample::run(args, console, out),
     }
 }
