@@ -59,9 +59,9 @@ impl Report {
 
     pub(super) fn print(&self, input: &Input, scan: &Scan, out: &mut dyn Write) -> io::Result<()> {
         let columns = &input.request.columns;
-        let files = count(scan.plan.files.len() as u64);
+        let files = counted(scan.plan.files.len() as u64, "file");
         let size = bytes(scan.stats.bytes_read);
-        writeln!(out, "input       {}, {files} files, {size}", input.label)?;
+        writeln!(out, "input       {}: {files}, {size} read", input.label)?;
         print_columns(input, scan, out)?;
         print_rows(input, scan, out)?;
         let (lefts, rights) = (count(u64::from(scan.lefts)), count(u64::from(scan.rights)));
@@ -70,10 +70,10 @@ impl Report {
         let events = scan.events.len() as u64;
         writeln!(
             out,
-            "duplicates  {} rows equal an earlier one ({}), {} repeat a pair ({})",
-            count(self.exact_duplicates),
+            "duplicates  {} like an earlier one in every column ({}), {} of an earlier one's pair ({})",
+            counted(self.exact_duplicates, "row"),
             percent(self.exact_duplicates, events),
-            count(self.repeated_pairs),
+            counted(self.repeated_pairs, "row"),
             percent(self.repeated_pairs, events),
         )?;
         self.print_degrees(columns, out)?;
@@ -169,9 +169,9 @@ fn print_rows(input: &Input, scan: &Scan, out: &mut dyn Write) -> io::Result<()>
     for ((column, reason), (rows, first)) in &scan.bad {
         writeln!(
             out,
-            "bad rows    {}: {reason}, {} rows; the first is {}, {}, {:?}",
+            "bad rows    {}: {reason}, {}; the first is {}, {}, {:?}",
             if column.is_empty() { "row" } else { column },
-            count(*rows),
+            counted(*rows, "row"),
             first.path.display(),
             first.position,
             first.value
@@ -209,6 +209,11 @@ fn print_weights(input: &Input, scan: &Scan, out: &mut dyn Write) -> io::Result<
     weights.sort_unstable();
     let at = |share| fixed_to_f64(quantile(&weights, share));
     writeln!(out, "weight      least {}, median {}, greatest {}", at(0.0), at(0.5), at(1.0))
+}
+
+/// `1 file`, `2 files`.
+fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// The smallest of the ascending `values` that a share `share` of them does not exceed.
