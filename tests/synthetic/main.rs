@@ -6,11 +6,13 @@
 //! | visibility | rows miscounted, or an event at or after `as_of` let in |
 //! | files | bytes that change from run to run; a half-written folder; the committed sample out of date |
 //! | tiny | an expected value that was derived wrongly by hand |
+//! | manifests | a job snippet with a key that no job file has |
 //! | inspect | a wrong count in the report, a plot without its text |
 
 mod files;
 mod generator;
 mod inspect;
+mod manifests;
 mod tiny;
 mod visibility;
 
