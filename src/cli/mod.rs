@@ -5,7 +5,9 @@ pub mod estimate;
 pub mod explain;
 mod format;
 mod generate;
+mod inspect;
 mod job_args;
+mod plot;
 mod run;
 mod sample;
 pub mod signals;
@@ -51,6 +53,8 @@ enum Command {
     Run(run::RunArgs),
     /// Make interactions by a spec, deterministic by seed.
     Generate(generate::GenerateArgs),
+    /// Say what an input holds: rows, degrees, actions, duplicates.
+    Inspect(inspect::InspectArgs),
     /// Compute one node's features and show them with its neighbours; nothing is published.
     Sample(sample::SampleArgs),
 }
@@ -76,6 +80,7 @@ fn command(cli: &Cli, console: &Console, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console, cli.quiet, out),
         Command::Generate(args) => generate::run(args, out),
+        Command::Inspect(args) => inspect::run(args, out),
         Command::Sample(args) => sample::run(args, console, out),
     }
 }

@@ -13,7 +13,8 @@ use super::text::{self, LINE_MAX_BYTES, Rows, Sample};
 use super::{EventSink, InputFile, ScanPlan, Source, files};
 use crate::model::{Error, Result, ScanRequest, ScanStats};
 
-const EXTENSIONS: [&str; 3] = ["jsonl", "ndjson", "json"];
+/// Extensions of the files that a folder is searched for.
+pub(super) const EXTENSIONS: [&str; 3] = ["jsonl", "ndjson", "json"];
 
 /// Events in JSON lines, plain or compressed (`.gz`, `.zst`).
 ///

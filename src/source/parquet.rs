@@ -28,7 +28,8 @@ use crate::model::{Error, KeyType, Result, ScanRequest, ScanStats, TimeUnit};
 /// Rows of a split, unless a single row group has more.
 const SPLIT_ROWS: u64 = 1 << 20;
 
-const EXTENSIONS: [&str; 3] = ["parquet", "parq", "pq"];
+/// Extensions of the files that a folder is searched for.
+pub(super) const EXTENSIONS: [&str; 3] = ["parquet", "parq", "pq"];
 
 /// Events in Parquet files.
 ///
