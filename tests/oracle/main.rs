@@ -12,3 +12,4 @@ mod event_logs;
 mod graphs;
 mod ingest;
 mod popularity;
+mod two_hop;
