@@ -7,3 +7,4 @@
 //! | gowalla, where present | what only real degree shapes bring out |
 
 mod graphs;
+mod seeded;
