@@ -41,7 +41,6 @@ use select::{Norms, Row, Selection};
 
 pub use lists::{Lists, column_of_node, columns_by_degree, relabel};
 pub use score::{Measure, Scoring};
-pub use select::STAT;
 
 /// The weight 1 of a left node: weights are integers in units of 2^-31.
 pub const WEIGHT_ONE: u32 = 1 << 31;
