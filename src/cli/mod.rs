@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand. Only here is anything printed.
 
 mod console;
-pub mod estimate;
-pub mod explain;
+mod estimate;
+mod explain;
 mod format;
 mod generate;
 mod inspect;
@@ -10,7 +10,7 @@ mod job_args;
 mod plot;
 mod run;
 mod sample;
-pub mod signals;
+mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -55,6 +55,12 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Say what an input holds: rows, degrees, actions, duplicates.
     Inspect(inspect::InspectArgs),
+    /// Print the plan of a job.
+    Explain(explain::ExplainArgs),
+    /// Estimate nodes, edges, work, memory and time of a job before running it.
+    Estimate(estimate::EstimateArgs),
+    /// List the signals, or describe one.
+    Signals(signals::SignalsArgs),
     /// Compute one node's features and show them with its neighbours; nothing is published.
     Sample(sample::SampleArgs),
 }
@@ -81,6 +87,9 @@ fn command(cli: &Cli, console: &Console, out: &mut dyn Write) -> Result<()> {
         Command::Run(args) => run::run(args, console, cli.quiet, out),
         Command::Generate(args) => generate::run(args, out),
         Command::Inspect(args) => inspect::run(args, out),
+        Command::Explain(args) => explain::run(args, out),
+        Command::Estimate(args) => estimate::run(args, out),
+        Command::Signals(args) => signals::run(args, out),
         Command::Sample(args) => sample::run(args, console, out),
     }
 }
