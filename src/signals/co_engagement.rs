@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{
-    Feature, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step, split_by_work,
+    Feature, GraphSchema, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step,
+    split_by_work,
 };
 use crate::graph::{Csr, Graph, Needs};
 use crate::kernels::two_hop::{
     Lists, Measure, Parts, TwoHop, WEIGHT_ONE, Workspace, column_of_node, columns_by_degree,
     relabel,
 };
-use crate::model::{Column, ColumnType, Error, Field, Keys, Result, Rows, Side, SideNames, Table};
+use crate::model::{Column, ColumnType, Error, Field, Keys, Result, Rows, Side, Table};
 
 /// Default of `top_k`.
 pub const TOP_K: usize = 50;
@@ -149,8 +150,8 @@ struct CoEngagementFeature {
 }
 
 impl Feature for CoEngagementFeature {
-    fn tables(&self, names: &SideNames) -> Vec<Table> {
-        let (left, right) = (names.of(Side::Left), names.of(Side::Right));
+    fn tables(&self, schema: &GraphSchema) -> Vec<Table> {
+        let (left, right) = (schema.names.of(Side::Left), schema.names.of(Side::Right));
         let formula = match self.params.measure {
             MeasureName::Count => "number in common",
             MeasureName::Cosine => "cosine similarity, 0 to 1",

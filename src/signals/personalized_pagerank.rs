@@ -1,0 +1,558 @@
+//! `personalized_pagerank`: for each seed (left node), the right nodes that a walk which keeps
+//! returning to it visits most. A declaration over [`crate::kernels::seeded`].
+//!
+//! 1. A calibration sample of [`FIT_SEEDS`] + [`MEASURE_SEEDS`] left nodes is drawn: those of least
+//!    hash of their key among the nodes of components with more than [`EXACT_EDGES`] edges. It does
+//!    not depend on the seeds asked for, so a seed's result does not either.
+//! 2. First round: the sample is walked to convergence; the first part of it fits the tail, the
+//!    exact results of the second part are kept.
+//! 3. Next rounds, one for each number of half-steps 3, 5, 7, 9, 11: the second part is walked with
+//!    it, and its recall measured. The first number that reaches `accuracy` is taken; if none does,
+//!    every seed is done exactly.
+//!
+//! Everything is exact where `accuracy = "exact"`, and in components of at most [`EXACT_EDGES`] edges
+//! or graphs whose other components have too few left nodes for the sample.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{Feature, KeyFile, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step};
+use crate::graph::{Dictionary, Graph, Needs};
+use crate::kernels::seeded::{
+    Adjacency, Bipartite, Components, LANES, LEVELS, Method, SeededScratch, Tail, TopK, Walk,
+    calibrate, top_k,
+};
+use crate::model::{Column, ColumnType, Error, Field, KeyRef, Keys, Result, Rows, Side, Table};
+
+/// Default of `top_k`.
+pub const TOP_K: usize = 100;
+/// Default of `restart_probability`.
+pub const RESTART_PROBABILITY: f64 = 0.15;
+/// Default of `accuracy`.
+pub const ACCURACY: f64 = 0.99;
+/// What `accuracy = "fast"` stands for.
+pub const ACCURACY_FAST: f64 = 0.96;
+/// Left nodes of the sample that the tail is fitted on.
+pub const FIT_SEEDS: usize = 16;
+/// Left nodes of the sample that recall is measured on.
+pub const MEASURE_SEEDS: usize = 32;
+/// Components of at most this many edges are done exactly: a few milliseconds a seed.
+pub const EXACT_EDGES: u64 = 100_000;
+
+/// Seeds of the two hashes of keys, so that samples and calibration are independent of each other.
+const SAMPLE_HASH: u64 = 1;
+const CALIBRATION_HASH: u64 = 2;
+
+/// The signal.
+pub struct PersonalizedPagerank;
+
+/// The parameters as typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    seeds: Option<String>,
+    sample: Option<u64>,
+    seeds_file: Option<PathBuf>,
+    top_k: Option<i64>,
+    exclude_seen: Option<bool>,
+    #[serde(alias = "alpha", alias = "reset_probability", alias = "restart")]
+    restart_probability: Option<f64>,
+    accuracy: Option<Accuracy>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Accuracy {
+    Recall(f64),
+    Name(String),
+}
+
+impl Signal for PersonalizedPagerank {
+    fn name(&self) -> &'static str {
+        "personalized_pagerank"
+    }
+
+    fn doc(&self) -> SignalDoc {
+        let param = |name, default: &str, doc| ParamDoc { name, default: default.into(), doc };
+        SignalDoc {
+            summary: "The right nodes that a random walk from each left node visits most.",
+            kernel: "seeded",
+            formula: "score(p) = restart * sum over odd t of (1 - restart)^t * P(at p after t \
+                      uniform random edges from the seed)",
+            reference: "Jeh and Widom, Scaling personalized web search, WWW 2003",
+            params: vec![
+                param("seeds", "\"all\"", "\"all\": a row for each left node."),
+                param(
+                    "sample",
+                    "",
+                    "Instead of all: this many left nodes, those of least hash of their key, so \
+                     that a node stays in the sample from day to day.",
+                ),
+                param(
+                    "seeds_file",
+                    "",
+                    "Instead of all: the left keys in this file, one a line. Keys that the graph \
+                     does not have are counted in the notes.",
+                ),
+                param("top_k", "100", "Right nodes a row, 1 to 10000."),
+                param("exclude_seen", "true", "Whether the seed's own neighbours are left out."),
+                param(
+                    "restart_probability",
+                    "0.15",
+                    "Probability of jumping back to the seed at each half-step, 0.01 to 0.99. \
+                     Aliases: alpha, reset_probability, restart.",
+                ),
+                param(
+                    "accuracy",
+                    "0.99",
+                    "Recall of the exact top_k, above 0 and below 1, or \"fast\" (0.96), or \
+                     \"exact\". A recall is a promise about the graph at hand: the mean recall of \
+                     32 left nodes, chosen by the hash of their keys and walked both ways, less \
+                     1.645 standard errors, is at least this; the figures are in the notes. \
+                     \"exact\" is power iteration with an error of at most 1e-8 in any score, and \
+                     is what small components get in any case.",
+                ),
+            ],
+        }
+    }
+
+    fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>> {
+        let params: Params = toml::Value::Table(params).try_into().map_err(|error| {
+            let at = format!("features.{feature}.personalized_pagerank");
+            Error::job(toml_message(&error)).column(at)
+        })?;
+        let top_k = params.top_k.unwrap_or(TOP_K as i64);
+        if !(1..=10_000).contains(&top_k) {
+            return Err(range("top_k", top_k, "1 to 10000"));
+        }
+        let restart = params.restart_probability.unwrap_or(RESTART_PROBABILITY);
+        if !(0.01..=0.99).contains(&restart) {
+            return Err(range("restart_probability", restart, "0.01 to 0.99"));
+        }
+        let exclude_seen = params.exclude_seen.unwrap_or(true);
+        Ok(Box::new(Configured {
+            name: feature.to_string(),
+            seeds: seeds(&params)?,
+            walk: Walk { restart, top_k: top_k as usize, exclude_seen },
+            target: target(params.accuracy)?,
+        }))
+    }
+}
+
+/// The first line of a TOML error, which is the one that says what is wrong.
+fn toml_message(error: &toml::de::Error) -> String {
+    error.message().lines().next().unwrap_or_default().to_string()
+}
+
+fn range(name: &str, value: impl std::fmt::Display, allowed: &str) -> Error {
+    Error::job(format!("{value} is out of range")).column(name).remedy(format!("write {allowed}"))
+}
+
+fn seeds(params: &Params) -> Result<Seeds> {
+    let given = [params.seeds.is_some(), params.sample.is_some(), params.seeds_file.is_some()];
+    if given.iter().filter(|&&given| given).count() > 1 {
+        return Err(Error::job("more than one choice of seeds")
+            .column("seeds")
+            .remedy("keep one of seeds, sample and seeds_file"));
+    }
+    match (&params.seeds, params.sample, &params.seeds_file) {
+        (Some(text), _, _) if text != "all" => Err(Error::job(format!("unknown seeds {text:?}"))
+            .column("seeds")
+            .remedy("write \"all\", or use sample = 1000 or seeds_file = \"path\"")),
+        (_, Some(0), _) => Err(range("sample", 0, "1 or more")),
+        (_, Some(count), _) => Ok(Seeds::Sample(count as usize)),
+        (_, _, Some(path)) => Ok(Seeds::File(path.clone())),
+        _ => Ok(Seeds::All),
+    }
+}
+
+/// The recall to reach; `None` for exact.
+fn target(accuracy: Option<Accuracy>) -> Result<Option<f64>> {
+    let remedy = "write a recall above 0 and below 1, \"fast\" or \"exact\"";
+    match accuracy {
+        None => Ok(Some(ACCURACY)),
+        Some(Accuracy::Recall(recall)) if recall > 0.0 && recall < 1.0 => Ok(Some(recall)),
+        Some(Accuracy::Name(name)) if name == "exact" => Ok(None),
+        Some(Accuracy::Name(name)) if name == "fast" => Ok(Some(ACCURACY_FAST)),
+        Some(Accuracy::Recall(recall)) => {
+            Err(Error::job(format!("{recall} is no recall")).column("accuracy").remedy(remedy))
+        }
+        Some(Accuracy::Name(name)) => {
+            Err(Error::job(format!("unknown accuracy {name:?}")).column("accuracy").remedy(remedy))
+        }
+    }
+}
+
+/// Which left nodes have rows.
+enum Seeds {
+    All,
+    Sample(usize),
+    File(PathBuf),
+}
+
+/// The signal with its parameters.
+struct Configured {
+    name: String,
+    seeds: Seeds,
+    walk: Walk,
+    target: Option<f64>,
+}
+
+impl Feature for Configured {
+    fn tables(&self, schema: &super::GraphSchema) -> Vec<Table> {
+        let right = &schema.names.right;
+        let field = |suffix: &str, column_type, doc: String| Field {
+            name: format!("{right}_{suffix}"),
+            column_type,
+            doc,
+        };
+        vec![Table {
+            name: self.name.clone(),
+            side: Side::Left,
+            fields: vec![
+                field(
+                    "ids",
+                    ColumnType::NodeList(Side::Right),
+                    format!("The {right}s of highest personalized PageRank, best first."),
+                ),
+                field(
+                    "scores",
+                    ColumnType::Float32List,
+                    "Their stationary probabilities, above 0 and below 1.".to_string(),
+                ),
+            ],
+        }]
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn key_files(&self) -> Vec<KeyFile> {
+        match &self.seeds {
+            Seeds::File(path) => vec![KeyFile { path: path.clone(), side: Side::Left }],
+            _ => Vec::new(),
+        }
+    }
+
+    fn start(&self, graph: Arc<Graph>, key_files: &[Keys]) -> Step {
+        let mut notes = Vec::new();
+        let seeds = match (&self.seeds, key_files.first()) {
+            (Seeds::Sample(count), _) => {
+                let all = 0..graph.left.len() as u32;
+                Some(Arc::new(sample(&graph.left, all, *count, SAMPLE_HASH)))
+            }
+            (Seeds::File(_), Some(keys)) => {
+                let mut found: Vec<u32> =
+                    (0..keys.len()).filter_map(|index| graph.left.id(keys.get(index))).collect();
+                let unknown = keys.len() - found.len();
+                found.sort_unstable();
+                found.dedup();
+                notes.push(("unknown_seeds".to_string(), unknown.to_string()));
+                Some(Arc::new(found))
+            }
+            _ => None,
+        };
+        let components = Components::new(bipartite(&graph));
+        let big = |&left: &u32| components.edges_around(left) > EXACT_EDGES;
+        let mut calibration = Vec::new();
+        if self.target.is_some() {
+            let candidates = (0..graph.left.len() as u32).filter(big);
+            let count = FIT_SEEDS + MEASURE_SEEDS;
+            calibration = sample_by_hash(&graph.left, candidates, count, CALIBRATION_HASH);
+        }
+        let plan = Plan { graph, components, walk: self.walk, seeds, notes };
+        match self.target {
+            Some(target) if calibration.len() == FIT_SEEDS + MEASURE_SEEDS => {
+                let measured = calibration.split_off(FIT_SEEDS);
+                let plan = Arc::new(plan);
+                Step::Round(Arc::new(FitStage::new(plan, target, calibration, measured)))
+            }
+            _ => {
+                let notes = plan.notes.clone();
+                Arc::new(plan).exact(notes)
+            }
+        }
+    }
+
+    fn explain_row(&self, graph: &Graph, _table: usize, rows: &Rows, row: usize) -> String {
+        let names = &graph.names;
+        let Some(&node) = rows.nodes.get(row) else { return String::new() };
+        let key = graph.left.key(node);
+        let degree = graph.forward.degree(node);
+        let best = match rows.columns.as_slice() {
+            [Column::NodeList { offsets, nodes }, Column::Float32List { values, .. }, ..] => {
+                let at = offsets.get(row).map_or(usize::MAX, |&at| at as usize);
+                let end = offsets.get(row + 1).map_or(0, |&end| end as usize);
+                (at < end).then(|| nodes.get(at).zip(values.get(at))).flatten()
+            }
+            _ => None,
+        };
+        let (left, right) = (&names.left, &names.right);
+        match best {
+            Some((&best, score)) => format!(
+                "a walk that returns to {left} {key} (who has {degree} {right}s) with probability \
+                 {} at each step stands at {right} {} {:.4}% of the time, more than at any other{}",
+                self.walk.restart,
+                graph.right.key(best),
+                100.0 * score,
+                if self.walk.exclude_seen { " that is new to it" } else { "" },
+            ),
+            None => format!("a walk from {left} {key} reaches no {right} that could be listed"),
+        }
+    }
+}
+
+/// The graph as the kernel takes it.
+fn bipartite(graph: &Graph) -> Bipartite<'_> {
+    let of = |side| {
+        let csr = graph.adjacency(side);
+        Adjacency { offsets: &csr.offsets, targets: &csr.targets }
+    };
+    Bipartite { left: of(Side::Left), right: of(Side::Right) }
+}
+
+/// The `count` nodes of least hash among `nodes`, in ascending order of hash.
+fn sample_by_hash(
+    keys: &Dictionary,
+    nodes: impl Iterator<Item = u32>,
+    count: usize,
+    hash_seed: u64,
+) -> Vec<u32> {
+    let hash = |node| match keys.key(node) {
+        KeyRef::Int64(key) => xxh3_64_with_seed(&key.to_le_bytes(), hash_seed),
+        KeyRef::Utf8(key) => xxh3_64_with_seed(key.as_bytes(), hash_seed),
+    };
+    let mut hashed: Vec<(u64, u32)> = nodes.map(|node| (hash(node), node)).collect();
+    if count < hashed.len() {
+        hashed.select_nth_unstable(count);
+        hashed.truncate(count);
+    }
+    hashed.sort_unstable();
+    hashed.into_iter().map(|(_, node)| node).collect()
+}
+
+/// The same, in ascending order of id.
+fn sample(
+    keys: &Dictionary,
+    nodes: impl Iterator<Item = u32>,
+    count: usize,
+    hash_seed: u64,
+) -> Vec<u32> {
+    let mut nodes = sample_by_hash(keys, nodes, count, hash_seed);
+    nodes.sort_unstable();
+    nodes
+}
+
+/// What all rounds share.
+struct Plan {
+    graph: Arc<Graph>,
+    components: Components,
+    walk: Walk,
+    seeds: Option<Arc<Vec<u32>>>,
+    notes: Vec<(String, String)>,
+}
+
+impl Plan {
+    fn top_k(&self, method: Method, seeds: &[u32], scratch: &mut Scratch) -> Vec<TopK> {
+        let scratch = scratch.get_or_insert_with(SeededScratch::default);
+        top_k(bipartite(&self.graph), &self.components, self.walk, method, seeds, scratch)
+    }
+
+    /// Blocks of at most `width` of `seeds`, each in one component.
+    fn blocks(&self, seeds: &[u32], width: usize) -> Vec<Vec<u32>> {
+        let mut seeds = seeds.to_vec();
+        seeds.sort_by_key(|&seed| self.components.of_left(seed));
+        let same = |&a: &u32, &b: &u32| self.components.of_left(a) == self.components.of_left(b);
+        seeds.chunk_by(same).flat_map(|group| group.chunks(width)).map(<[u32]>::to_vec).collect()
+    }
+
+    /// Rows by power iteration.
+    fn exact(self: Arc<Self>, mut notes: Vec<(String, String)>) -> Step {
+        notes.push(("method".to_string(), "exact".to_string()));
+        Step::Rows(Arc::new(PagerankRows { plan: self, method: Method::Exact, notes }))
+    }
+}
+
+/// The first round: exact walks. Tasks are the blocks to fit on, then those to measure on.
+struct FitStage {
+    plan: Arc<Plan>,
+    target: f64,
+    fit: Vec<Vec<u32>>,
+    measure: Vec<Vec<u32>>,
+}
+
+impl FitStage {
+    fn new(plan: Arc<Plan>, target: f64, fit: Vec<u32>, measure: Vec<u32>) -> FitStage {
+        let fit = plan.blocks(&fit, LANES);
+        let measure = plan.blocks(&measure, LANES);
+        FitStage { plan, target, fit, measure }
+    }
+}
+
+impl Stage for FitStage {
+    fn tasks(&self) -> usize {
+        self.fit.len() + self.measure.len()
+    }
+
+    fn run(&self, task: usize, scratch: &mut Scratch) -> Part {
+        let plan = &self.plan;
+        if let Some(seeds) = self.fit.get(task) {
+            let scratch = scratch.get_or_insert_with(SeededScratch::default);
+            let graph = bipartite(&plan.graph);
+            let sums = calibrate::fit(graph, &plan.components, plan.walk, seeds, scratch);
+            return Part::F64(sums.to_vec());
+        }
+        let seeds = self.measure.get(task - self.fit.len()).map_or(&[][..], Vec::as_slice);
+        let mut lists = Vec::new();
+        for top in plan.top_k(Method::Exact, seeds, scratch) {
+            lists.push(top.nodes.len() as u32);
+            lists.extend(top.nodes);
+        }
+        Part::U32(lists)
+    }
+
+    fn next(self: Arc<Self>, parts: Vec<Part>) -> Step {
+        let mut sums = [0.0; calibrate::FIT_SUMS];
+        let mut exact = Vec::new();
+        for part in parts {
+            match part {
+                Part::F64(terms) => {
+                    for (sum, term) in sums.iter_mut().zip(terms) {
+                        *sum += term;
+                    }
+                }
+                Part::U32(lists) => {
+                    let mut rest = lists.as_slice();
+                    while let Some((&count, after)) = rest.split_first() {
+                        let (nodes, after) = after.split_at((count as usize).min(after.len()));
+                        exact.push(nodes.to_vec());
+                        rest = after;
+                    }
+                }
+                Part::I64(_) => {}
+            }
+        }
+        let measure = self.measure.concat();
+        Step::Round(Arc::new(MeasureStage {
+            plan: Arc::clone(&self.plan),
+            target: self.target,
+            level: 0,
+            gammas: calibrate::solve(&sums),
+            exact: Arc::new(measure.into_iter().zip(exact).collect()),
+            tried: Vec::new(),
+        }))
+    }
+}
+
+/// The next rounds: the recall of a number of half-steps. Tasks are blocks of seeds.
+struct MeasureStage {
+    plan: Arc<Plan>,
+    target: f64,
+    /// Index into [`LEVELS`].
+    level: usize,
+    gammas: [[f64; 2]; LEVELS.len()],
+    /// Seeds and their exact results.
+    exact: Arc<Vec<(u32, Vec<u32>)>>,
+    /// Half-steps and recall of the rounds before.
+    tried: Vec<String>,
+}
+
+impl MeasureStage {
+    fn method(&self) -> Method {
+        let tail = Tail { half_steps: LEVELS[self.level], gammas: self.gammas };
+        Method::Truncated { tail, exact_edges: EXACT_EDGES }
+    }
+}
+
+impl Stage for MeasureStage {
+    fn tasks(&self) -> usize {
+        self.exact.len().div_ceil(LANES)
+    }
+
+    fn run(&self, task: usize, scratch: &mut Scratch) -> Part {
+        let block = self.exact.chunks(LANES).nth(task).unwrap_or(&[]);
+        let seeds: Vec<u32> = block.iter().map(|(seed, _)| *seed).collect();
+        let found = self.plan.top_k(self.method(), &seeds, scratch);
+        let recalls =
+            block.iter().zip(&found).map(|((_, exact), found)| calibrate::recall(exact, found));
+        Part::F64(recalls.collect())
+    }
+
+    fn next(self: Arc<Self>, parts: Vec<Part>) -> Step {
+        let mut recalls = Vec::new();
+        for part in parts {
+            if let Part::F64(values) = part {
+                recalls.extend(values);
+            }
+        }
+        let (mean, bound) = calibrate::mean_and_bound(&recalls);
+        let steps = LEVELS[self.level];
+        let k = self.plan.walk.top_k;
+        let mut tried = self.tried.clone();
+        tried.push(format!("{mean:.4} with {steps} half-steps"));
+        let mut notes = self.plan.notes.clone();
+        notes.push((format!("recall_at_{k}_tried"), tried.join(", ")));
+        if bound >= self.target {
+            notes.push(("method".to_string(), format!("{steps} half-steps and a fitted tail")));
+            notes.push((format!("recall_at_{k}"), format!("{mean:.4}")));
+            notes.push((format!("recall_at_{k}_lower_bound"), format!("{bound:.4}")));
+            notes.push(("recall_measured_on".to_string(), recalls.len().to_string()));
+            let plan = Arc::clone(&self.plan);
+            return Step::Rows(Arc::new(PagerankRows { plan, method: self.method(), notes }));
+        }
+        if self.level + 1 == LEVELS.len() {
+            return Arc::clone(&self.plan).exact(notes);
+        }
+        Step::Round(Arc::new(MeasureStage {
+            plan: Arc::clone(&self.plan),
+            target: self.target,
+            level: self.level + 1,
+            gammas: self.gammas,
+            exact: Arc::clone(&self.exact),
+            tried,
+        }))
+    }
+}
+
+/// The rows.
+struct PagerankRows {
+    plan: Arc<Plan>,
+    method: Method,
+    notes: Vec<(String, String)>,
+}
+
+impl RowSource for PagerankRows {
+    fn nodes(&self, _table: usize) -> Option<Arc<Vec<u32>>> {
+        self.plan.seeds.clone()
+    }
+
+    fn work(&self, _table: usize, node: u32) -> u64 {
+        let graph = &self.plan.graph;
+        // Passes that all seeds share, and the seed's own neighbourhood.
+        graph.edges() as u64 / LANES as u64 + graph.forward.degree(node) as u64
+    }
+
+    fn rows(&self, _table: usize, nodes: &[u32], scratch: &mut Scratch) -> Rows {
+        let (mut offsets, mut ids, mut scores) = (vec![0], Vec::new(), Vec::new());
+        for top in self.plan.top_k(self.method, nodes, scratch) {
+            ids.extend(top.nodes);
+            scores.extend(top.scores);
+            offsets.push(ids.len() as u32);
+        }
+        Rows {
+            nodes: nodes.to_vec(),
+            columns: vec![
+                Column::NodeList { offsets: offsets.clone(), nodes: ids },
+                Column::Float32List { offsets, values: scores },
+            ],
+        }
+    }
+
+    fn notes(&self) -> Vec<(String, String)> {
+        self.notes.clone()
+    }
+}
