@@ -45,7 +45,7 @@ const TO_INTEGER: f32 = 8_388_608.0;
 #[inline(always)]
 fn reaching_small(real: f32, largest: u64) -> u32 {
     // One past the largest sum, so that a larger `real` is never reached.
-    let clamped = real.min((largest + 1) as f32) + ROUND_UP;
+    let clamped = (real + ROUND_UP).min((largest + 1) as f32);
     (clamped + TO_INTEGER).to_bits() & 0x1_ffff
 }
 
@@ -85,7 +85,6 @@ macro_rules! counter {
 counter!(u8, |real| reaching_small(real, u8::LARGEST) as u8);
 counter!(u16, |real| reaching_small(real, u16::LARGEST) as u16);
 counter!(u32, |real: f32| real.ceil() as u32);
-counter!(u64, |real: f32| real.ceil() as u64);
 
 /// Counters of all columns, zero between rows, and what the current row has touched.
 #[derive(Debug, Default)]
@@ -174,14 +173,13 @@ impl<T: Counter> Counters<T> {
     }
 
     /// Sets to zero what `other` counts less than `least` times. Both have seen the same row.
-    pub fn reset_below(&mut self, other: &Counters<u32>, least: u32) {
+    pub fn reset_below<C: Counter>(&mut self, other: &Counters<C>, least: u32) {
+        let least = C::at_most(u64::from(least));
         for &block in &self.blocks {
             let begin = block as usize * BLOCK;
             let values = &mut self.values[begin..begin + BLOCK];
             for (value, &count) in values.iter_mut().zip(other.block(block)) {
-                if count < least {
-                    *value = T::default();
-                }
+                *value = if count < least { T::default() } else { *value };
             }
         }
     }
@@ -193,5 +191,33 @@ impl<T: Counter> Counters<T> {
             self.values[begin..begin + BLOCK].fill(T::default());
         }
         self.blocks.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thresholds<T: Counter>() {
+        let reaching = |real: f32| T::reaching(real).wide();
+        for number in [0, 1, 2, 100, T::LARGEST.min(10_000)] {
+            let real = number as f32;
+            assert_eq!(reaching(real), number);
+            assert_eq!(reaching(real * 1.000_001), number, "a rounding error of {number}");
+            assert_eq!(reaching(real + 0.01), number + 1);
+            assert_eq!(reaching(real + 0.99), number + 1);
+        }
+        for beyond in [T::LARGEST as f32 * 1.01, 1e30, f32::INFINITY] {
+            assert_eq!(reaching(beyond), T::LARGEST + 1, "{beyond}");
+        }
+        assert_eq!(T::at_most(T::LARGEST + 7).wide(), T::LARGEST + 1);
+    }
+
+    #[test]
+    fn thresholds_round_up_but_for_rounding_errors_and_never_wrap() {
+        thresholds::<u8>();
+        thresholds::<u16>();
+        // 32 bits round any fraction up: one column more or less, within the margin.
+        assert_eq!([2.0, 2.01, f32::INFINITY].map(u32::reaching), [2, 3, u32::MAX]);
     }
 }

@@ -8,6 +8,9 @@
 //! 3. *Candidates.* Only groups whose maximum reaches the bound, for the block's smallest norm, are read.
 //! 4. *Rank.* The candidates' exact scores are sorted.
 //!
+//! The counters may be scaled and rounded ([`Row::scale`], [`Row::loss`]); the candidates' exact sums are then
+//! had before step 4.
+//!
 //! Steps 2 and 3 use f32 with a margin far above its error, so the candidates always hold every
 //! column of the K best, and the result depends on step 4 alone.
 
@@ -21,6 +24,9 @@ const PROBES: usize = 8;
 /// Relative margin between the bound and what the candidates must reach: ten times the error of the
 /// thresholds.
 const MARGIN: f32 = 1e-4;
+
+/// Loss of rounded counters above which every column is a candidate.
+pub const LOSS_MAX: f32 = 0.5;
 
 /// The norms of the columns, and of the blocks of columns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,8 +68,6 @@ pub struct Selection<T> {
     thresholds: Vec<T>,
     /// Candidates: column and counter.
     candidates: Vec<(u32, T)>,
-    /// Ranked candidates: negated score above, dense id below.
-    ranked: Vec<u64>,
     /// The bound of the row before over its scale: where the next search begins. It changes how
     /// long a search takes, never what is selected.
     guess: f32,
@@ -82,6 +86,11 @@ pub struct Row<'a> {
     pub norm: u64,
     /// The smallest counter that is kept, at least 1.
     pub least: u64,
+    /// What a counter is to its overlap in units: 1 unless weights were scaled to fit.
+    pub scale: f32,
+    /// By what part of itself a counter may fall short of its scaled overlap, which it never
+    /// exceeds: 0 unless weights were rounded down. From [`LOSS_MAX`] on nothing is relied upon.
+    pub loss: f32,
     /// How many are kept.
     pub top_k: usize,
     /// The row's wedges, which its columns cannot outnumber.
@@ -97,12 +106,12 @@ fn between(low: (f32, usize), high: (f32, usize), aim: f32) -> f32 {
 }
 
 impl<T: Counter> Selection<T> {
-    /// Appends the best columns of `counters` to `out`: score and dense id, best first.
-    pub fn select(&mut self, counters: &Counters<T>, row: Row<'_>, out: &mut Vec<(f32, u32)>) {
+    /// Columns of `counters`, with their counters, that include the K best: steps 1 to 3.
+    pub fn candidates(&mut self, counters: &Counters<T>, row: Row<'_>) -> &[(u32, T)] {
         self.summarise(counters, row);
         let bound = self.bound(row);
         self.collect(counters, row, bound);
-        self.rank(row, out);
+        &self.candidates
     }
 
     /// Step 1.
@@ -126,7 +135,10 @@ impl<T: Counter> Selection<T> {
     /// Step 2: a score that at least `top_k` columns reach, or 0.
     fn bound(&mut self, row: Row<'_>) -> f32 {
         let wanted = row.top_k;
-        if row.wedges <= 4 * wanted as u64 || self.maxima.len() * GROUPS < wanted {
+        if row.wedges <= 4 * wanted as u64
+            || row.loss > LOSS_MAX
+            || self.maxima.len() * GROUPS < wanted
+        {
             return 0.0;
         }
         let enough = wanted + wanted / 8 + 4;
@@ -162,7 +174,7 @@ impl<T: Counter> Selection<T> {
     /// How many groups hold a column that surely scores `score` or more.
     fn reached(&mut self, row: Row<'_>, score: f32) -> usize {
         row.scoring.overlaps(score, row.norm, &self.most, &mut self.overlaps);
-        self.set_thresholds(row);
+        self.set_thresholds(row, row.scale);
         let mut reached = 0;
         // A counter of 8 bits holds the sum over 255 blocks.
         for (maxima, thresholds) in self.maxima.chunks(255).zip(self.thresholds.chunks(255)) {
@@ -177,11 +189,12 @@ impl<T: Counter> Selection<T> {
         reached
     }
 
-    /// Sets `thresholds` from `overlaps`.
-    fn set_thresholds(&mut self, row: Row<'_>) {
+    /// Sets `thresholds` from `overlaps` times `scale`.
+    fn set_thresholds(&mut self, row: Row<'_>, scale: f32) {
         let least = T::at_most(row.least);
         self.thresholds.clear();
-        self.thresholds.extend(self.overlaps.iter().map(|&real| T::reaching(real).max(least)));
+        self.thresholds
+            .extend(self.overlaps.iter().map(|&real| T::reaching(real * scale).max(least)));
     }
 
     /// Step 3.
@@ -189,7 +202,7 @@ impl<T: Counter> Selection<T> {
         self.candidates.clear();
         let score = bound * (1.0 - MARGIN);
         row.scoring.overlaps(score, row.norm, &self.least, &mut self.overlaps);
-        self.set_thresholds(row);
+        self.set_thresholds(row, row.scale * (1.0 - row.loss.min(1.0)));
         let blocks = counters.blocks().iter().zip(&self.thresholds);
         for ((&block, &threshold), maxima) in blocks.zip(&self.maxima) {
             // A byte for each group, 1 if it is hit; eight of them at a time.
@@ -215,24 +228,28 @@ impl<T: Counter> Selection<T> {
             }
         }
     }
+}
 
-    /// Step 4.
-    fn rank(&mut self, row: Row<'_>, out: &mut Vec<(f32, u32)>) {
-        self.ranked.clear();
-        self.ranked.extend(self.candidates.iter().map(|&(column, value)| {
-            let column = column as usize;
-            let score = row.scoring.score(value.wide(), row.norm, row.norms.columns[column]);
-            // Scores are positive, so their bits are in the order of their values.
-            u64::from(!score.to_bits()) << 32 | u64::from(row.nodes[column])
-        }));
-        if self.ranked.len() > 2 * row.top_k {
-            self.ranked.select_nth_unstable(row.top_k);
-            self.ranked.truncate(row.top_k);
-        }
-        self.ranked.sort_unstable();
-        self.ranked.truncate(row.top_k);
-        out.extend(
-            self.ranked.iter().map(|&key| (f32::from_bits(!((key >> 32) as u32)), key as u32)),
-        );
+/// Step 4: appends the best of `candidates`, columns with their exact overlaps, to `out`: score and
+/// dense id, best first. `keys` is memory to work in.
+pub fn rank(
+    candidates: impl Iterator<Item = (u32, u64)>,
+    row: Row<'_>,
+    keys: &mut Vec<u64>,
+    out: &mut Vec<(f32, u32)>,
+) {
+    keys.clear();
+    keys.extend(candidates.map(|(column, overlap)| {
+        let column = column as usize;
+        let score = row.scoring.score(overlap, row.norm, row.norms.columns[column]);
+        // Scores are positive, so their bits are in the order of their values.
+        u64::from(!score.to_bits()) << 32 | u64::from(row.nodes[column])
+    }));
+    if keys.len() > 2 * row.top_k {
+        keys.select_nth_unstable(row.top_k);
+        keys.truncate(row.top_k);
     }
+    keys.sort_unstable();
+    keys.truncate(row.top_k);
+    out.extend(keys.iter().map(|&key| (f32::from_bits(!((key >> 32) as u32)), key as u32)));
 }
