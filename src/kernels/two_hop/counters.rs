@@ -19,7 +19,7 @@ pub trait Counter: Copy + Ord + Default + Send + 'static {
     /// The sum; the caller has made sure that it fits.
     fn plus(self, step: Self) -> Self;
 
-    /// The smallest integer that is not below `real` by more than a 10^-5th, or any above
+    /// The smallest integer that is not below `real`, give or take 10^-5, or any above
     /// [`Counter::LARGEST`] if that does not fit. `real` is not negative.
     fn reaching(real: f32) -> Self;
 
@@ -200,15 +200,15 @@ mod tests {
 
     fn thresholds<T: Counter>() {
         let reaching = |real: f32| T::reaching(real).wide();
-        for number in [0, 1, 2, 100, T::LARGEST.min(10_000)] {
+        for number in [0, 1, 2, 13, 31] {
             let real = number as f32;
             assert_eq!(reaching(real), number);
-            assert_eq!(reaching(real * 1.000_001), number, "a rounding error of {number}");
+            assert_eq!(reaching(real + 4e-6), number);
             assert_eq!(reaching(real + 0.01), number + 1);
             assert_eq!(reaching(real + 0.99), number + 1);
         }
         for beyond in [T::LARGEST as f32 * 1.01, 1e30, f32::INFINITY] {
-            assert_eq!(reaching(beyond), T::LARGEST + 1, "{beyond}");
+            assert!(reaching(beyond) > T::LARGEST, "{beyond}");
         }
         assert_eq!(T::at_most(T::LARGEST + 7).wide(), T::LARGEST + 1);
     }

@@ -25,6 +25,9 @@ const PROBES: usize = 8;
 /// thresholds.
 const MARGIN: f32 = 1e-4;
 
+/// Half the groups of a block.
+const HALF: usize = GROUPS / 2;
+
 /// Loss of rounded counters above which every column is a candidate.
 pub const LOSS_MAX: f32 = 0.5;
 
@@ -121,10 +124,15 @@ impl<T: Counter> Selection<T> {
         self.most.clear();
         for &block in counters.blocks() {
             let mut maxima = [T::default(); GROUPS];
-            for values in counters.block(block).as_chunks::<GROUPS>().0 {
-                for (maximum, &value) in maxima.iter_mut().zip(values) {
-                    *maximum = value.max(*maximum);
+            let values = counters.block(block).as_chunks::<GROUPS>().0;
+            // Half the groups at a time, so that their maxima stay in registers.
+            for (half, maxima) in maxima.as_chunks_mut::<HALF>().0.iter_mut().enumerate() {
+                let mut best = [T::default(); HALF];
+                for values in values {
+                    let values = &values.as_chunks::<HALF>().0[half];
+                    best = std::array::from_fn(|group| best[group].max(values[group]));
                 }
+                *maxima = best;
             }
             self.maxima.push(maxima);
             self.least.push(row.norms.least[block as usize]);
