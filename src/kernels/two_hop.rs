@@ -78,6 +78,8 @@ pub struct Workspace {
     /// Plain counts beside weighted sums.
     counts: Counters<u32>,
     sums: Sums,
+    /// Weights of the row's left nodes.
+    weights: Vec<u32>,
     /// Ranked candidates: negated score above, dense id below.
     keys: Vec<u64>,
 }
@@ -164,19 +166,20 @@ impl TwoHop {
 
     /// A row of weighted sums: in 16 bits if no weight loses much by that, else in 32.
     fn weighted_row(&self, walk: Walk<'_>, workspace: &mut Workspace, out: &mut Vec<(f32, u32)>) {
-        let Workspace { narrow, middle, wide, counts, sums, keys } = workspace;
-        let weights = walk.lefts.iter().map(|&left| self.weights[left as usize]);
-        let lightest = f64::from(weights.min().unwrap_or(1));
+        let Workspace { narrow, middle, wide, counts, sums, weights, keys } = workspace;
+        weights.clear();
+        weights.extend(walk.lefts.iter().map(|&left| self.weights[left as usize]));
+        let lightest = f64::from(weights.iter().min().copied().unwrap_or(1));
         let norm = self.norms.columns[self.columns[walk.node as usize] as usize] as f64;
         // Each weight may be rounded up to 1.
         let room = |largest: u64| largest.saturating_sub(walk.lefts.len() as u64) as f64 / norm;
         let few = walk.lefts.len() as u64 <= u8::LARGEST;
         let counts = if few { Counts::Narrow(&mut narrow.0) } else { Counts::Wide(counts) };
         if lightest * room(u16::LARGEST) >= STEPS_MIN {
-            let scaling = Scaling { scale: room(u16::LARGEST), lightest };
+            let scaling = Scaling { scale: room(u16::LARGEST), lightest, weights };
             self.weighted_row_in(walk, scaling, middle, counts, (sums, keys), out);
         } else {
-            let scaling = Scaling { scale: room(u32::LARGEST), lightest };
+            let scaling = Scaling { scale: room(u32::LARGEST), lightest, weights };
             self.weighted_row_in(walk, scaling, wide, counts, (sums, keys), out);
         }
     }
@@ -186,15 +189,14 @@ impl TwoHop {
     fn weighted_row_in<T: Counter>(
         &self,
         walk: Walk<'_>,
-        Scaling { scale, lightest }: Scaling,
+        Scaling { scale, lightest, weights }: Scaling<'_>,
         (counters, selection): &mut (Counters<T>, Selection<T>),
         counts: Counts<'_>,
         (sums, keys): (&mut Sums, &mut Vec<u64>),
         out: &mut Vec<(f32, u32)>,
     ) {
-        let weight = |left: u32| self.weights[left as usize];
-        self.add(walk, counters, |left| {
-            T::at_most(((f64::from(weight(left)) * scale) as u64).max(1))
+        self.add(walk, counters, |index| {
+            T::at_most(((f64::from(weights[index]) * scale) as u64).max(1))
         });
         if self.min_count > 1 {
             match counts {
@@ -206,8 +208,9 @@ impl TwoHop {
         row.scale = scale as f32;
         row.loss = (1.0 / (lightest * scale)) as f32;
         let candidates = selection.candidates(counters, row);
-        sums.add(&self.lists, walk.lefts, self.nodes.len(), candidates, weight);
-        let exact = candidates.iter().map(|&(column, _)| (column, sums.take(column)));
+        let columns = self.nodes.len();
+        let exact = sums.of(&self.lists, walk.lefts, weights, columns, candidates);
+        let exact = candidates.iter().zip(exact).map(|(&(column, _), &sum)| (column, sum));
         rank(exact, row, keys, out);
         counters.clear();
     }
@@ -229,7 +232,7 @@ impl TwoHop {
         &self,
         Walk { node, lefts, wedges }: Walk<'_>,
         counters: &mut Counters<T>,
-        step: impl Fn(u32) -> T,
+        step: impl Fn(usize) -> T,
     ) {
         let columns = self.nodes.len();
         counters.reserve(columns);
@@ -271,11 +274,13 @@ struct Walk<'a> {
 
 /// How the weights of a row are made to fit its counters.
 #[derive(Clone, Copy, Debug)]
-struct Scaling {
+struct Scaling<'a> {
     /// A weight is multiplied by this and rounded down.
     scale: f64,
     /// The row's smallest weight.
     lightest: f64,
+    /// The weights of the row's left nodes.
+    weights: &'a [u32],
 }
 
 /// Plain counts beside weighted sums, 8 bits for rows of few left nodes.

@@ -107,9 +107,9 @@ impl<T: Counter> Counters<T> {
         }
     }
 
-    /// Adds `step(left)` to the columns of each of `lefts`.
+    /// Adds `step(index)` to the columns of each of `lefts`.
     #[inline(always)]
-    pub fn add(&mut self, lists: &Lists, lefts: &[u32], columns: usize, step: impl Fn(u32) -> T) {
+    pub fn add(&mut self, lists: &Lists, lefts: &[u32], columns: usize, step: impl Fn(usize) -> T) {
         self.blocks.clear();
         self.blocks.extend(0..columns.div_ceil(BLOCK) as u32);
         let Some((near_values, far_values)) = self.values.split_first_chunk_mut::<NEAR>() else {
@@ -118,7 +118,7 @@ impl<T: Counter> Counters<T> {
         for (index, &left) in lefts.iter().enumerate() {
             lists.prefetch_ahead(lefts, index);
             let (near, far) = lists.columns(left);
-            let step = step(left);
+            let step = step(index);
             for &column in near {
                 let value = &mut near_values[usize::from(column)];
                 *value = value.plus(step);
@@ -133,12 +133,12 @@ impl<T: Counter> Counters<T> {
 
     /// As [`Counters::add`], but notes which blocks were touched: for rows that touch few of many.
     #[inline(always)]
-    pub fn add_marking(&mut self, lists: &Lists, lefts: &[u32], step: impl Fn(u32) -> T) {
+    pub fn add_marking(&mut self, lists: &Lists, lefts: &[u32], step: impl Fn(usize) -> T) {
         self.blocks.clear();
         for (index, &left) in lefts.iter().enumerate() {
             lists.prefetch_ahead(lefts, index);
             let (near, far) = lists.columns(left);
-            let step = step(left);
+            let step = step(index);
             let near = near.iter().map(|&column| usize::from(column));
             for column in near.chain(far.iter().map(|&column| column as usize + NEAR)) {
                 let value = &mut self.values[column];
