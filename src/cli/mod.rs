@@ -68,6 +68,10 @@ enum Command {
 /// Parses the command line, runs the subcommand and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        // A panic is caught where it happens and becomes the one error line of the command.
+        std::panic::set_hook(Box::new(|_| ()));
+    }
     let console = Console::new(cli.log == LogFormat::Json, cli.quiet);
     let mut out = std::io::stdout().lock();
     let outcome = command(&cli, &console, &mut out).and_then(|()| {

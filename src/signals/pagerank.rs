@@ -94,7 +94,7 @@ impl Signal for PageRank {
             return Err(Error::job(format!("{} is not within 1 to 1000", params.iterations))
                 .column("iterations"));
         }
-        if !(params.tolerance >= 0.0) {
+        if params.tolerance < 0.0 || params.tolerance.is_nan() {
             return Err(Error::job("it must be 0 or more").column("tolerance"));
         }
         Ok(Box::new(Configured { feature: feature.to_string(), params }))
