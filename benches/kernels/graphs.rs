@@ -1,0 +1,47 @@
+//! Synthetic graphs of three sizes, heavy-tailed on both sides.
+
+use std::sync::Arc;
+
+use pingraph::graph::{Csr, Dictionary, Graph};
+use pingraph::model::{Keys, SideNames};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Name, left nodes, right nodes and drawn edges of each size.
+pub const SIZES: [(&str, usize, usize, usize); 3] = [
+    ("small", 2_000, 1_000, 40_000),
+    ("medium", 50_000, 20_000, 1_000_000),
+    ("large", 100_000, 50_000, 3_000_000),
+];
+
+/// The graph of `edges` draws with a squared uniform on either side, repetitions removed. Every
+/// node is kept, also one without edges.
+pub fn synthetic(lefts: usize, rights: usize, edges: usize) -> Arc<Graph> {
+    let mut random = ChaCha8Rng::seed_from_u64(42);
+    let mut draw = |nodes: usize| {
+        let uniform: f64 = random.random();
+        (uniform * uniform * nodes as f64) as u32
+    };
+    let mut pairs: Vec<(u32, u32)> = (0..edges).map(|_| (draw(lefts), draw(rights))).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let mut offsets = vec![0u64; lefts + 1];
+    for &(left, _) in &pairs {
+        offsets[left as usize + 1] += 1;
+    }
+    for index in 0..lefts {
+        offsets[index + 1] += offsets[index];
+    }
+    let targets = pairs.into_iter().map(|(_, right)| right).collect();
+    let forward = Csr { offsets, targets, weights: Vec::new() };
+    let backward = forward.transpose(rights);
+    let keys = |count: usize| Dictionary::from_sorted(Keys::Int64((0..count as i64).collect()));
+    Arc::new(Graph {
+        names: SideNames { left: "user".into(), right: "pin".into() },
+        left: keys(lefts),
+        right: keys(rights),
+        forward,
+        backward,
+        events: None,
+    })
+}

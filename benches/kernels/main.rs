@@ -1,0 +1,16 @@
+//! Every kernel on synthetic graphs of three sizes: `cargo bench --bench kernels [-- FILTER]`.
+//!
+//! Throughput is printed as nanoseconds per item; the name of the group says what an item is.
+
+mod graphs;
+mod per_item;
+mod two_hop;
+
+use criterion::Criterion;
+
+fn main() {
+    let mut criterion =
+        Criterion::default().with_measurement(per_item::PerItem).configure_from_args();
+    two_hop::bench(&mut criterion);
+    criterion.final_summary();
+}
