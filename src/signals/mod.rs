@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::graph::{Graph, Needs};
 use crate::model::{Keys, Result, Rows, SideNames, Table};
 
-pub mod personalized_pagerank;
+mod personalized_pagerank;
 mod registry;
 
 pub use registry::{Registry, all};
