@@ -60,7 +60,6 @@ fn w1(csr: &Path, threads: usize, out: &Path, params: &str) -> Outcome<()> {
         peak_mb()?,
         cpu * 1e9 / wedges as f64,
     );
-    eprintln!("{:?}", pingraph::kernels::two_hop::STAT);
     dump(out, &rows, top_k.unwrap_or(50) as usize)
 }
 

@@ -1,11 +1,16 @@
 //! The command line: one file a subcommand. Only here is anything printed.
 
 mod console;
+mod estimate;
+mod explain;
 mod format;
 mod generate;
+mod inspect;
 mod job_args;
+mod plot;
 mod run;
 mod sample;
+mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -48,6 +53,14 @@ enum Command {
     Run(run::RunArgs),
     /// Make interactions by a spec, deterministic by seed.
     Generate(generate::GenerateArgs),
+    /// Say what an input holds: rows, degrees, actions, duplicates.
+    Inspect(inspect::InspectArgs),
+    /// Print the plan of a job.
+    Explain(explain::ExplainArgs),
+    /// Estimate nodes, edges, work, memory and time of a job before running it.
+    Estimate(estimate::EstimateArgs),
+    /// List the signals, or describe one.
+    Signals(signals::SignalsArgs),
     /// Compute one node's features and show them with its neighbours; nothing is published.
     Sample(sample::SampleArgs),
 }
@@ -73,6 +86,10 @@ fn command(cli: &Cli, console: &Console, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console, cli.quiet, out),
         Command::Generate(args) => generate::run(args, out),
+        Command::Inspect(args) => inspect::run(args, out),
+        Command::Explain(args) => explain::run(args, out),
+        Command::Estimate(args) => estimate::run(args, out),
+        Command::Signals(args) => signals::run(args, out),
         Command::Sample(args) => sample::run(args, console, out),
     }
 }

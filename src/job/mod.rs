@@ -71,6 +71,8 @@ pub struct FeaturePlan {
     pub signal: String,
     /// The signal with its parameters.
     pub feature: Arc<dyn Feature>,
-    /// Parameters as given, for `explain` and the manifest.
+    /// Parameters as given, for the manifest.
     pub params: String,
+    /// Parameters with the signal's defaults filled in, for `explain` and `estimate`.
+    pub settings: toml::Table,
 }

@@ -56,7 +56,13 @@ impl Places {
     /// is a key of that table. Messages of serde are put into this crate's words.
     pub fn adopt(&self, table: &str, error: Error) -> Error {
         let words = plain(&error.what);
-        let dotted = match (error.site.column, words.key) {
+        // A signal may name its whole table; the rest of the column is the key.
+        let column = error.site.column.and_then(|column| match column.strip_prefix(table) {
+            Some("") => None,
+            Some(rest) => rest.strip_prefix('.').map(str::to_owned),
+            None => Some(column),
+        });
+        let dotted = match (column, words.key) {
             (Some(outer), Some(inner)) if outer != inner => format!("{table}.{outer}.{inner}"),
             (Some(key), _) | (None, Some(key)) => format!("{table}.{key}"),
             (None, None) => table.to_owned(),

@@ -58,11 +58,8 @@ pub(super) fn resolve(spec: &Spec, context: &Context<'_>) -> Result<Job> {
         out,
         canonical: String::new(),
     };
-    let mut params = BTreeMap::new();
     for (name, table) in &spec.features {
-        let (plan, full) = feature(name, table, context)?;
-        params.insert(name.as_str(), (plan.signal.clone(), full));
-        job.features.push(plan);
+        job.features.push(feature(name, table, context)?);
     }
     if job.features.is_empty() {
         return Err(places
@@ -71,7 +68,7 @@ pub(super) fn resolve(spec: &Spec, context: &Context<'_>) -> Result<Job> {
     }
     distinct_tables(&job.features, &job.schema(), places)?;
     job.scan.keep_age_action = job.edge_rules().reads_age_action();
-    job.canonical = canonical(&job, &opened.canonical, &params)?;
+    job.canonical = canonical(&job, &opened.canonical)?;
     Ok(job)
 }
 
@@ -310,12 +307,8 @@ fn sink(spec: &Spec, name: &str, places: &Places) -> Result<PathBuf> {
     }
 }
 
-/// The feature `name`, and its parameters with the defaults filled in.
-fn feature(
-    name: &str,
-    table: &toml::Table,
-    context: &Context<'_>,
-) -> Result<(FeaturePlan, toml::Table)> {
+/// The feature `name`, whose table is `table`.
+fn feature(name: &str, table: &toml::Table, context: &Context<'_>) -> Result<FeaturePlan> {
     let places = context.places;
     let key = format!("features.{name}");
     if !is_identifier(name) {
@@ -347,21 +340,21 @@ fn feature(
     };
     let feature =
         found.configure(name, params.clone()).map_err(|error| places.adopt(&key, error))?;
-    let mut full = params.clone();
+    let mut settings = params.clone();
     for param in found.doc().params {
         let typed = format!("{} = {}", param.name, param.default).parse::<toml::Table>();
         if let Some(default) = typed.ok().and_then(|mut table| table.remove(param.name)) {
-            full.entry(param.name).or_insert(default);
+            settings.entry(param.name).or_insert(default);
         }
     }
     let typed: Vec<String> = params.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-    let plan = FeaturePlan {
+    Ok(FeaturePlan {
         name: name.to_owned(),
         signal: signal.clone(),
         feature: Arc::from(feature),
         params: typed.join(", "),
-    };
-    Ok((plan, full))
+        settings,
+    })
 }
 
 /// No two features may publish to one folder.
@@ -394,19 +387,19 @@ struct Canonical<'a> {
     left_degree_min: u32,
     right_degree_min: u32,
     actions: Vec<(&'a str, Option<i64>)>,
-    features: &'a BTreeMap<&'a str, (String, toml::Table)>,
+    features: Vec<(&'a str, &'a str, &'a toml::Table)>,
 }
 
-fn canonical(
-    job: &Job,
-    source: &str,
-    features: &BTreeMap<&str, (String, toml::Table)>,
-) -> Result<String> {
+fn canonical(job: &Job, source: &str) -> Result<String> {
     let columns = &job.scan.columns;
     let rules = &job.graph;
     let actions = job.scan.actions.iter().map(|(name, rule)| match rule {
         ActionRule::Weight(weight) => (name.as_str(), Some(*weight)),
         ActionRule::Remove => (name.as_str(), None),
+    });
+    let features = job.features.iter().map(|plan| {
+        let FeaturePlan { name, signal, settings, .. } = plan;
+        (name.as_str(), signal.as_str(), settings)
     });
     let canonical = Canonical {
         source,
@@ -426,7 +419,7 @@ fn canonical(
         left_degree_min: rules.left_degree_min,
         right_degree_min: rules.right_degree_min,
         actions: actions.collect(),
-        features,
+        features: features.collect(),
     };
     serde_json::to_string(&canonical).map_err(|error| Error::engine(error.to_string()))
 }

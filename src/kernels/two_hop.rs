@@ -41,7 +41,6 @@ use select::{Norms, Row, Selection};
 
 pub use lists::{Lists, column_of_node, columns_by_degree, relabel};
 pub use score::{Measure, Scoring};
-pub use select::STAT;
 
 /// The weight 1 of a left node: weights are integers in units of 2^-31.
 pub const WEIGHT_ONE: u32 = 1 << 31;
@@ -147,7 +146,7 @@ impl TwoHop {
         out: &mut Vec<(f32, u32)>,
     ) {
         self.count(node, lefts, wedges, counters, step);
-        selection.select(counters, self.selection_row(node, u64::from(self.min_count)), out);
+        selection.select(counters, self.selection_row(node, wedges, self.min_count), out);
         counters.clear();
     }
 
@@ -169,7 +168,7 @@ impl TwoHop {
             sums.reset_below(counts, self.min_count);
             counts.clear();
         }
-        selection.select(sums, self.selection_row(node, 1), out);
+        selection.select(sums, self.selection_row(node, wedges, 1), out);
         sums.clear();
     }
 
@@ -193,21 +192,17 @@ impl TwoHop {
     }
 
     /// What the selection must know of `node`'s row, which keeps counters from `least` up.
-    fn selection_row(&self, node: u32, least: u64) -> Row<'_> {
+    fn selection_row(&self, node: u32, wedges: u64, least: u32) -> Row<'_> {
         let column = self.columns[node as usize] as usize;
         Row {
             scoring: &self.scoring,
             norms: &self.norms,
             nodes: &self.nodes,
             norm: self.norms.columns[column],
-            least,
+            least: u64::from(least),
+            wedges,
             top_k: self.top_k,
         }
-    }
-
-    /// The score of the pair `a`, `b` with `overlap` left nodes in common, all weighted alike.
-    pub fn scoring(&self) -> &Scoring {
-        &self.scoring
     }
 }
 

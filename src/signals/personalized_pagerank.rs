@@ -36,7 +36,7 @@ pub const ACCURACY: f64 = 0.99;
 /// What `accuracy = "fast"` stands for.
 pub const ACCURACY_FAST: f64 = 0.96;
 /// Left nodes of the sample that the tail is fitted on.
-pub const FIT_SEEDS: usize = 8;
+pub const FIT_SEEDS: usize = 16;
 /// Left nodes of the sample that recall is measured on.
 pub const MEASURE_SEEDS: usize = 32;
 /// Components of at most this many edges are done exactly: a few milliseconds a seed.
@@ -271,7 +271,10 @@ impl Feature for Configured {
                 let plan = Arc::new(plan);
                 Step::Round(Arc::new(FitStage::new(plan, target, calibration, measured)))
             }
-            _ => Arc::new(plan).exact(),
+            _ => {
+                let notes = plan.notes.clone();
+                Arc::new(plan).exact(notes)
+            }
         }
     }
 
@@ -368,8 +371,7 @@ impl Plan {
     }
 
     /// Rows by power iteration.
-    fn exact(self: Arc<Self>) -> Step {
-        let mut notes = self.notes.clone();
+    fn exact(self: Arc<Self>, mut notes: Vec<(String, String)>) -> Step {
         notes.push(("method".to_string(), "exact".to_string()));
         Step::Rows(Arc::new(PagerankRows { plan: self, method: Method::Exact, notes }))
     }
@@ -385,8 +387,8 @@ struct FitStage {
 
 impl FitStage {
     fn new(plan: Arc<Plan>, target: f64, fit: Vec<u32>, measure: Vec<u32>) -> FitStage {
-        let fit = plan.blocks(&fit, calibrate::FIT_LANES);
-        let measure = plan.blocks(&measure, calibrate::FIT_LANES);
+        let fit = plan.blocks(&fit, LANES);
+        let measure = plan.blocks(&measure, LANES);
         FitStage { plan, target, fit, measure }
     }
 }
@@ -440,7 +442,8 @@ impl Stage for FitStage {
             target: self.target,
             level: 0,
             gammas: calibrate::solve(&sums),
-            exact: measure.into_iter().zip(exact).collect(),
+            exact: Arc::new(measure.into_iter().zip(exact).collect()),
+            tried: Vec::new(),
         }))
     }
 }
@@ -453,7 +456,9 @@ struct MeasureStage {
     level: usize,
     gammas: [[f64; 2]; LEVELS.len()],
     /// Seeds and their exact results.
-    exact: Vec<(u32, Vec<u32>)>,
+    exact: Arc<Vec<(u32, Vec<u32>)>>,
+    /// Half-steps and recall of the rounds before.
+    tried: Vec<String>,
 }
 
 impl MeasureStage {
@@ -485,10 +490,13 @@ impl Stage for MeasureStage {
             }
         }
         let (mean, bound) = calibrate::mean_and_bound(&recalls);
-        let mut notes = self.plan.notes.clone();
+        let steps = LEVELS[self.level];
         let k = self.plan.walk.top_k;
+        let mut tried = self.tried.clone();
+        tried.push(format!("{mean:.4} with {steps} half-steps"));
+        let mut notes = self.plan.notes.clone();
+        notes.push((format!("recall_at_{k}_tried"), tried.join(", ")));
         if bound >= self.target {
-            let steps = LEVELS[self.level];
             notes.push(("method".to_string(), format!("{steps} half-steps and a fitted tail")));
             notes.push((format!("recall_at_{k}"), format!("{mean:.4}")));
             notes.push((format!("recall_at_{k}_lower_bound"), format!("{bound:.4}")));
@@ -497,14 +505,15 @@ impl Stage for MeasureStage {
             return Step::Rows(Arc::new(PagerankRows { plan, method: self.method(), notes }));
         }
         if self.level + 1 == LEVELS.len() {
-            return Arc::clone(&self.plan).exact();
+            return Arc::clone(&self.plan).exact(notes);
         }
         Step::Round(Arc::new(MeasureStage {
             plan: Arc::clone(&self.plan),
             target: self.target,
             level: self.level + 1,
             gammas: self.gammas,
-            exact: self.exact.clone(),
+            exact: Arc::clone(&self.exact),
+            tried,
         }))
     }
 }

@@ -58,9 +58,13 @@ impl PartitionLock {
     pub(super) fn try_take(tmp: &Path, date: &str) -> Result<Option<PartitionLock>> {
         let path = lock_path(tmp, date);
         let mut made = Vec::new();
-        for _ in 0..ATTEMPTS {
-            // A run that ends may remove the folder between these two steps.
-            made.extend(create_folders(tmp)?);
+        for attempt in 1..=ATTEMPTS {
+            // A run that ends may remove a folder between any two of these steps.
+            match create_folders(tmp) {
+                Ok(folders) => made.extend(folders),
+                Err(_) if attempt < ATTEMPTS => continue,
+                Err(error) => return Err(error),
+            }
             let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
             let file = match open {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
@@ -134,7 +138,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..200 {
+                    for _ in 0..50 {
                         let Some(lock) = PartitionLock::try_take(&tmp, "d").unwrap() else {
                             continue;
                         };

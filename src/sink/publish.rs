@@ -1,4 +1,10 @@
 //! Publishing all or nothing: a run's claim on one partition, its staging, its commit.
+//!
+//! **What a reader may rely on.** A partition's folder is replaced as a whole ([`super::journal`]).
+//! Whoever opens the folder once and reads through it, or reads one file, sees one run. Whoever
+//! opens several files by path, one after the other, while a rerun is published may get the first
+//! of the old and the rest of the new; `_SUCCESS` and the manifest tell: they name the bytes and
+//! the hash of every file. The tables of a run follow one another by a rename each.
 
 use std::collections::BTreeSet;
 use std::fs;

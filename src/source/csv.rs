@@ -11,7 +11,8 @@ use super::text::{self, LINE_MAX_BYTES, Rows, Sample};
 use super::{EventSink, InputFile, ScanPlan, Source, files};
 use crate::model::{Error, Result, ScanRequest, ScanStats};
 
-const EXTENSIONS: [&str; 3] = ["csv", "tsv", "inter"];
+/// Extensions of the files that a folder is searched for.
+pub(super) const EXTENSIONS: [&str; 3] = ["csv", "tsv", "inter"];
 
 /// How the files are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,10 +39,7 @@ impl CsvSource {
     }
 
     fn delimiter(&self, path: &Path) -> u8 {
-        self.options.delimiter.unwrap_or(match files::format_extension(path).as_str() {
-            "tsv" | "inter" => b'\t',
-            _ => b',',
-        })
+        self.options.delimiter.unwrap_or_else(|| usual_delimiter(path))
     }
 
     fn open<'a>(&self, file: &'a InputFile, request: &ScanRequest) -> Result<Table<'a>> {
@@ -65,6 +63,14 @@ impl CsvSource {
         }
         table.find_columns(request)?;
         Ok(table)
+    }
+}
+
+/// The delimiter of a file that nothing else is said of.
+pub(super) fn usual_delimiter(path: &Path) -> u8 {
+    match files::format_extension(path).as_str() {
+        "tsv" | "inter" => b'\t',
+        _ => b',',
     }
 }
 

@@ -49,13 +49,15 @@ pub(super) fn list(path: &str, extensions: &[&str], request: &ScanRequest) -> Re
     if walk.files.is_empty() && walk.pruned.is_empty() {
         let kinds = extensions.iter().map(|e| format!(".{e}")).collect::<Vec<_>>().join(", ");
         return Err(match (is_glob, walk.others) {
-            (true, _) => Error::input("no file matches")
-                .remedy("check `path` in the job's [source]; quote nothing, and use * or **"),
+            (true, _) => {
+                Error::input("no file matches").remedy("check `path` in the job's [source]")
+            }
             (false, 0) => Error::input("the folder holds no file").remedy(format!(
                 "write files that end in {kinds} there, or correct `path` in the job's [source]"
             )),
             (false, others) => {
-                Error::input(format!("no file of the folder ends in {kinds} ({others} others)"))
+                let noun = if others == 1 { "other" } else { "others" };
+                Error::input(format!("no file of the folder ends in {kinds} ({others} {noun})"))
                     .remedy("name the files by a glob such as folder/*")
             }
         }

@@ -13,7 +13,8 @@ use super::text::{self, LINE_MAX_BYTES, Rows, Sample};
 use super::{EventSink, InputFile, ScanPlan, Source, files};
 use crate::model::{Error, Result, ScanRequest, ScanStats};
 
-const EXTENSIONS: [&str; 3] = ["jsonl", "ndjson", "json"];
+/// Extensions of the files that a folder is searched for.
+pub(super) const EXTENSIONS: [&str; 3] = ["jsonl", "ndjson", "json"];
 
 /// Events in JSON lines, plain or compressed (`.gz`, `.zst`).
 ///
@@ -70,9 +71,10 @@ fn look(file: &InputFile, request: &ScanRequest, sample: &mut Sample) -> Result<
     let mut lines = Lines::open(file)?;
     let members = Members::new(request);
     let mut seen = vec![false; members.columns.len()];
-    let mut first_object = None;
+    let (mut first_line, mut first_object) = (None, None);
     while !sample.is_full() && lines.next()? {
         sample.rows += 1;
+        first_line.get_or_insert(lines.number);
         let Ok(values) = members.parse(&lines.line) else {
             continue;
         };
@@ -82,13 +84,13 @@ fn look(file: &InputFile, request: &ScanRequest, sample: &mut Sample) -> Result<
             sample.look(members.columns[index].0, cell);
         }
     }
-    if sample.rows == 0 {
+    let Some(first_line) = first_line else {
         return Ok(());
-    }
+    };
     let Some((number, line)) = first_object else {
         return Err(Error::input("no line is a JSON object")
             .path(&file.path)
-            .line(lines.number)
+            .line(first_line)
             .remedy("write one object a line, without brackets around them or commas between"));
     };
     let object: serde_json::Map<_, _> = serde_json::from_slice(&line).unwrap_or_default();

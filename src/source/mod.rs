@@ -4,6 +4,7 @@ mod admit;
 mod columns;
 mod csv;
 mod files;
+mod format;
 mod jsonl;
 mod parquet;
 mod rules;
@@ -11,6 +12,7 @@ mod synthetic;
 mod text;
 
 pub use csv::{CsvOptions, CsvSource};
+pub use format::{FileFormat, TIMES_END_US};
 pub use jsonl::JsonlSource;
 pub use parquet::ParquetSource;
 pub use synthetic::{

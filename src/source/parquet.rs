@@ -28,7 +28,8 @@ use crate::model::{Error, KeyType, Result, ScanRequest, ScanStats, TimeUnit};
 /// Rows of a split, unless a single row group has more.
 const SPLIT_ROWS: u64 = 1 << 20;
 
-const EXTENSIONS: [&str; 3] = ["parquet", "parq", "pq"];
+/// Extensions of the files that a folder is searched for.
+pub(super) const EXTENSIONS: [&str; 3] = ["parquet", "parq", "pq"];
 
 /// Events in Parquet files.
 ///
@@ -191,7 +192,7 @@ impl<'a> Table<'a> {
             if open.as_ref().is_some_and(|split| split.rows.unwrap_or(0) + rows > SPLIT_ROWS) {
                 plan.splits.extend(open.take());
             }
-            let split = open.get_or_insert_with(|| Split {
+            let split = open.get_or_insert(Split {
                 file: index,
                 groups: number..number,
                 rows: Some(0),

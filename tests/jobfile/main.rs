@@ -8,12 +8,14 @@
 //! | builder | a job built in code that differs from the same job in a file |
 //! | canonical | a run's id that misses a change, or changes for nothing |
 //! | plan | a stage that is missing, doubled, unused or waits for itself |
+//! | cli | `explain` or `estimate` that leaves out or misstates what a run would do |
 
 mod builder;
 mod canonical;
+mod cli;
 mod errors;
 mod example;
 mod overrides;
 mod plan;
-mod signals;
+
 mod support;

@@ -12,3 +12,5 @@ mod event_logs;
 mod graphs;
 mod ingest;
 mod popularity;
+mod seeded;
+mod two_hop;

@@ -1,16 +1,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pingraph::cli::generate::{Format, GenerateArgs, run};
+use super::pingraph;
 
 fn dataset(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets").join(name)
 }
 
-fn args(spec: &str, out: &Path) -> GenerateArgs {
-    let spec = dataset("specs").join(spec);
-    let out = out.to_path_buf();
-    GenerateArgs { spec, out, format: Format::Parquet, seed: None, lefts: None, force: false }
+/// Runs `pingraph generate datasets/specs/sample.toml --out OUT` and further arguments.
+fn generate(out: &Path, more: &[&str]) -> Result<String, (i32, String)> {
+    let out = out.to_str().unwrap();
+    pingraph(&[&["generate", "datasets/specs/sample.toml", "--out", out], more].concat())
 }
 
 /// Every file under `folder` with its bytes, by path from there.
@@ -38,7 +38,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn the_committed_sample_is_what_its_spec_gives() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("sample");
-    run(&args("sample.toml", &out), &mut Vec::new()).unwrap();
+    generate(&out, &[]).unwrap();
     let (fresh, committed) = (contents(&out), contents(&dataset("sample")));
     assert_eq!(fresh.len(), 90);
     assert!(fresh.contains_key(Path::new("dt=2026-08-03/part-00000.parquet")));
@@ -55,19 +55,16 @@ fn the_committed_sample_is_what_its_spec_gives() {
 fn parquet_csv_and_json_lines_hold_the_same_rows() {
     let folder = tempfile::tempdir().unwrap();
     let mut tables = Vec::new();
-    for (format, name) in
-        [(Format::Parquet, "parquet"), (Format::Csv, "csv"), (Format::Jsonl, "jsonl")]
-    {
-        let out = folder.path().join(name);
-        let args = GenerateArgs { format, lefts: Some(40), ..args("sample.toml", &out) };
-        run(&args, &mut Vec::new()).unwrap();
+    for format in ["parquet", "csv", "jsonl"] {
+        let out = folder.path().join(format);
+        generate(&out, &["--format", format, "--lefts", "40"]).unwrap();
         let mut rows = Vec::new();
         for (path, bytes) in contents(&out) {
-            assert_eq!(path.extension().unwrap(), name);
+            assert_eq!(path.extension().unwrap(), format);
             match format {
-                Format::Parquet => rows.extend(parquet_rows(bytes)),
-                Format::Csv => rows.extend(csv_rows(&bytes)),
-                Format::Jsonl => rows.extend(jsonl_rows(&bytes)),
+                "parquet" => rows.extend(parquet_rows(bytes)),
+                "csv" => rows.extend(csv_rows(&bytes)),
+                _ => rows.extend(jsonl_rows(&bytes)),
             }
         }
         tables.push(rows);
@@ -128,17 +125,12 @@ fn a_folder_that_holds_something_is_replaced_only_by_force() {
     let out = folder.path().join("data");
     std::fs::create_dir(&out).unwrap();
     std::fs::write(out.join("mine.txt"), "keep me").unwrap();
-    let mut args = GenerateArgs { lefts: Some(5), ..args("sample.toml", &out) };
-    let error = run(&args, &mut Vec::new()).unwrap_err();
-    assert_eq!(error.kind, pingraph::ErrorKind::Publish);
-    assert!(error.to_string().contains("--force"), "{error}");
+    let (code, error) = generate(&out, &["--lefts", "5"]).unwrap_err();
+    assert!(code == 5 && error.contains("--force"), "{code} {error}");
     assert_eq!(names(&out), ["mine.txt"]);
-    args.force = true;
-    let mut printed = Vec::new();
-    run(&args, &mut printed).unwrap();
+    let printed = generate(&out, &["--lefts", "5", "--force"]).unwrap();
     assert!(names(&out).iter().all(|name| name.starts_with("dt=")));
     assert_eq!(names(folder.path()), ["data"], "nothing is left beside it");
-    let printed = String::from_utf8(printed).unwrap();
     let bytes: usize = contents(&out).values().map(Vec::len).sum();
     assert!(printed.contains(&format!("{} files, {bytes} bytes", names(&out).len())), "{printed}");
 }
@@ -149,11 +141,22 @@ fn an_output_that_cannot_be_written_leaves_nothing() {
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     for out in [file.clone(), file.join("below")] {
-        let args = GenerateArgs { lefts: Some(5), ..args("sample.toml", &out) };
-        let error = run(&args, &mut Vec::new()).unwrap_err();
-        assert_eq!(error.kind, pingraph::ErrorKind::Publish, "{error}");
+        let (code, error) = generate(&out, &["--lefts", "5"]).unwrap_err();
+        assert_eq!(code, 5, "{error}");
     }
     assert_eq!(names(folder.path()), ["file"]);
+}
+
+#[test]
+fn the_seed_and_the_number_of_users_can_be_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str, seed: &str| {
+        let out = folder.path().join(name);
+        generate(&out, &["--lefts", "20", "--seed", seed, "--format", "csv"]).unwrap();
+        contents(&out).into_values().collect::<Vec<_>>().concat()
+    };
+    let (first, again, other) = (read("first", "1"), read("again", "1"), read("other", "2"));
+    assert!(first == again && first != other);
 }
 
 #[test]

@@ -6,10 +6,13 @@
 //! | visibility | rows miscounted, or an event at or after `as_of` let in |
 //! | files | bytes that change from run to run; a half-written folder; the committed sample out of date |
 //! | tiny | an expected value that was derived wrongly by hand |
+//! | manifests | a job snippet with a key that no job file has |
 //! | inspect | a wrong count in the report, a plot without its text |
 
 mod files;
 mod generator;
+mod inspect;
+mod manifests;
 mod tiny;
 mod visibility;
 
@@ -84,6 +87,17 @@ fn read(source: &dyn Source, request: &ScanRequest, plan: &ScanPlan) -> (Kept, S
 
 fn source(spec: SyntheticSpec) -> SyntheticSource {
     SyntheticSource::new(spec).unwrap()
+}
+
+/// What the command printed, or its exit code and error.
+fn pingraph<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Result<String, (i32, String)> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pingraph"));
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    match output.status.code() {
+        Some(0) => Ok(text(output.stdout)),
+        code => Err((code.unwrap(), text(output.stderr))),
+    }
 }
 
 /// Distinct pairs, ascending.

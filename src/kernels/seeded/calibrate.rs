@@ -1,6 +1,6 @@
-//! Fits the tail of [`super::truncated`] on the graph at hand, and measures what it reaches.
+//! Fits the tail of truncated.rs on the graph at hand, and measures what it reaches.
 //!
-//! **Fit.** For some seeds the walk is run to convergence ([`super::exact`]). For each seed, 256 right
+//! **Fit.** For some seeds the walk is run to convergence (exact.rs). For each seed, 256 right
 //! nodes are taken, the best by their score as of t = 3. For each of [`LEVELS`], `T`, the true tail
 //!
 //! ```text
@@ -16,13 +16,10 @@
 //! walk finds is their recall. A level reaches a target if the mean recall less 1.645 standard
 //! errors (a one-sided 95% bound) is at least the target.
 
-use super::exact::{Lanes, exact};
+use super::exact::exact;
 use super::select::{Selector, TopK};
-use super::truncated::LEVELS;
+use super::truncated::{LEVELS, Wide};
 use super::{Bipartite, Components, SeededScratch, Walk};
-
-/// Seeds that one call of [`fit`] takes.
-pub const FIT_LANES: usize = super::exact::LANES;
 
 /// Numbers that [`fit`] gives: five sums for each level.
 pub const FIT_SUMS: usize = 5 * LEVELS.len();
@@ -30,7 +27,7 @@ pub const FIT_SUMS: usize = 5 * LEVELS.len();
 /// Right nodes of each seed that the fit looks at.
 const POINTS: usize = 256;
 
-/// The sums of the normal equations over up to [`FIT_LANES`] `seeds` of one component: for each
+/// The sums of the normal equations over up to [`super::LANES`] `seeds` of one component: for each
 /// level `[x x, x x', x' x', x z, x' z]` with `x = x_T`, `x' = x_{T-2}`.
 pub fn fit(
     graph: Bipartite<'_>,
@@ -41,23 +38,23 @@ pub fn fit(
 ) -> [f64; FIT_SUMS] {
     let Some(&first) = seeds.first() else { return [0.0; FIT_SUMS] };
     let keep = 1.0 - walk.restart;
-    let edges = components.edges_around(first) as f64;
     let rights = components.rights_around(first);
-    let mut first_values: Vec<Lanes> = Vec::new();
+    let mut first_values: Vec<Wide> = Vec::new();
     let mut points: Vec<Point> = Vec::new();
     let mut power = 1.0 / keep;
     exact(graph, components, walk, seeds, &mut scratch.exact, &mut |t, values| {
         power *= keep * keep;
         match t {
             1 => first_values = values.to_vec(),
-            3 => points = choose(graph, walk, seeds, rights, edges, values),
+            3 => points = choose(graph, walk, seeds, rights, values),
             _ => {}
         }
         for point in &mut points {
             if t == 3 {
-                point.past.push(edges * first_values[point.right as usize].0[point.lane] - 1.0);
+                let value = first_values[point.right as usize].0[point.lane];
+                point.past.push(f64::from(value) - 1.0);
             }
-            let deviation = edges * values[point.right as usize].0[point.lane] - 1.0;
+            let deviation = f64::from(values[point.right as usize].0[point.lane]) - 1.0;
             point.total += power * deviation;
             if t <= LEVELS[LEVELS.len() - 1] {
                 point.past.push(deviation);
@@ -101,8 +98,7 @@ fn choose(
     walk: Walk,
     seeds: &[u32],
     rights: &[u32],
-    edges: f64,
-    values: &[Lanes],
+    values: &[Wide],
 ) -> Vec<Point> {
     let mut points = Vec::new();
     for (lane, &seed) in seeds.iter().enumerate() {
@@ -110,8 +106,8 @@ fn choose(
         let mut selector = Selector::new(POINTS);
         for &right in rights {
             if !(walk.exclude_seen && seen.binary_search(&right).is_ok()) {
-                let density = 1.0 + edges * values[right as usize].0[lane];
-                selector.offer(right, (density * graph.right.degree(right) as f64) as f32);
+                let density = 1.0 + values[right as usize].0[lane];
+                selector.offer(right, density * graph.right.degree(right) as f32);
             }
         }
         points.extend(selector.finish().nodes.into_iter().map(|right| Point {

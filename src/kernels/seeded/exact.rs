@@ -1,26 +1,31 @@
-//! Personalized PageRank by power iteration in `f64`, eight seeds a pass, with a proven error.
+//! Personalized PageRank by power iteration, sixteen seeds a pass, with a proven error.
 //!
-//! 1. `g` is 0 on the left but for `1 / degree(s)` at the seed.
-//! 2. For t = 1, 3, 5, ...: `f(p)` = mean of `g` over the neighbours of `p`; `sum(p) += b^t f(p)`.
-//! 3. Means stay between the least and the greatest `f` of the component, and so do all later ones
-//!    and their limit `1 / E`. So the steps not taken add between `w * min f` and `w * max f` with
-//!    `w = b^(t+2) / (1 - b^2)`. Taking `w / E` for them is wrong by at most
-//!    `restart * w * degree_max * (max f - min f)` in any score. It is wrong by at most `restart * w`
-//!    too, as no distribution exceeds 1; whichever is less is the bound.
+//! **Representation.** Densities relative to their limit, `r_t(p) = E v_t(p) / degree(p)` on the
+//! right and the same on the left, in `f32`, a lane a seed. With `b = 1 - restart`:
+//!
+//! 1. On the left, `r_0` is 0 but for `E / degree(s)` at the seed.
+//! 2. For t = 1, 3, 5, ...: `r_t(p)` = mean of `r_{t-1}` over the neighbours of `p`;
+//!    `sum(p) += b^t r_t(p)`.
+//! 3. Means stay between the least and the greatest `r_t` of the component, and so do all later ones
+//!    and their limit, 1. So the steps not taken add between `w min r_t` and `w max r_t` to the sum,
+//!    with `w = b^(t+2) / (1 - b^2)`. Taking `w` for them is wrong by at most
+//!    `restart w (max r_t - min r_t) degree_max / E` in any score. It is wrong by at most `restart w`
+//!    too, as no probability exceeds 1; the lesser of the two is the bound.
 //! 4. **Stopping rule**: a lane is done at the first t whose bound is at most [`EXACT_TOLERANCE`].
-//!    The second bound makes that t finite for every graph: 105 or less for a restart of 0.15.
-//! 5. `g(u)` = mean of `f` over the neighbours of `u`; back to 2 unless all lanes are done.
-//! 6. `score(p) = restart * degree(p) * (sum(p) + w / E)`.
+//!    The second bound makes that t finite on every graph: at most 107 for a restart of 0.15.
+//! 5. `r_{t+1}(u)` = mean of `r_t` over the neighbours of `u`; back to 2 unless all lanes are done.
+//! 6. `score(p) = restart degree(p) / E (sum(p) + w)`.
 //!
-//! **Cost**: two passes over the edges of the component for each step of t. Only nodes of the
-//! component are touched, so small components cost little however large the graph is.
+//! Sums run in ascending order, in `f32` over 32 neighbours at a time and in `f64` over those sums;
+//! rounding adds about 1e-6 of a score at most.
+//!
+//! **Cost**: two passes over the edges of the component for each step of t, for sixteen seeds. Only
+//! nodes of the component are touched, so small components cost little in however large a graph.
 
 use super::select::{Selector, TopK};
-use super::{Bipartite, Components, Walk};
+use super::truncated::{LANES, Wide};
+use super::{Adjacency, Bipartite, Components, Walk};
 use crate::kernels::prefetch::prefetch;
-
-/// Seeds a pass: eight `f64` fill a cache line.
-pub(super) const LANES: usize = 8;
 
 /// The largest error of a score, before it is rounded to `f32`.
 pub const EXACT_TOLERANCE: f64 = 1e-8;
@@ -28,28 +33,26 @@ pub const EXACT_TOLERANCE: f64 = 1e-8;
 /// Edges ahead that are prefetched.
 const AHEAD: usize = 12;
 
-/// The values of a node, a lane a seed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[repr(C, align(64))]
-pub struct Lanes(pub [f64; LANES]);
+/// Neighbours that are summed in `f32`.
+const RUN: usize = 32;
 
 /// The accumulators of [`exact`], kept between calls.
 #[derive(Default)]
 pub struct ExactScratch {
-    left: Vec<Lanes>,
-    right: Vec<Lanes>,
-    sum: Vec<Lanes>,
+    left: Vec<Wide>,
+    right: Vec<Wide>,
+    sum: Vec<Wide>,
 }
 
-/// The results of up to eight `seeds` of one component. `observe` is shown each odd `t` and the
-/// densities `f_t` of all right nodes (those outside the component hold anything).
-pub fn exact(
+/// The results of up to sixteen `seeds` of one component. `observe` is shown each odd `t` and the
+/// relative densities `r_t` of all right nodes (those outside the component hold anything).
+pub(super) fn exact(
     graph: Bipartite<'_>,
     components: &Components,
     walk: Walk,
     seeds: &[u32],
     scratch: &mut ExactScratch,
-    observe: &mut dyn FnMut(usize, &[Lanes]),
+    observe: &mut dyn FnMut(usize, &[Wide]),
 ) -> Vec<TopK> {
     let Some(&first) = seeds.first() else { return Vec::new() };
     debug_assert!(seeds.len() <= LANES);
@@ -58,61 +61,79 @@ pub fn exact(
         return vec![TopK::default(); seeds.len()];
     }
     let (lefts, rights) = (components.lefts_around(first), components.rights_around(first));
-    scratch.left.resize(graph.left.nodes(), Lanes::default());
-    scratch.right.resize(graph.right.nodes(), Lanes::default());
-    scratch.sum.resize(graph.right.nodes(), Lanes::default());
-    for &left in lefts {
-        scratch.left[left as usize] = Lanes::default();
-    }
-    for &right in rights {
-        scratch.sum[right as usize] = Lanes::default();
-    }
-    for (lane, &seed) in seeds.iter().enumerate() {
-        scratch.left[seed as usize].0[lane] = 1.0 / graph.left.degree(seed) as f64;
-    }
-    let degree_max = rights.iter().map(|&p| graph.right.degree(p)).max().unwrap_or(0) as f64;
     let edges = components.edges_around(first) as f64;
+    begin(graph, lefts, rights, edges, seeds, scratch);
+    let degree_max = rights.iter().map(|&p| graph.right.degree(p)).max().unwrap_or(0) as f64;
     let keep = 1.0 - walk.restart;
     let mut power = keep;
     // The weight that a lane's tail had when the lane was done.
-    let mut tails = [None; LANES];
+    let mut tails: [Option<f64>; LANES] = [None; LANES];
     for t in (1..).step_by(2) {
-        let weights = tails.map(|tail: Option<f64>| if tail.is_none() { power } else { 0.0 });
-        let (low, high) = right_step(graph, rights, &weights, scratch);
+        let weights = tails.map(|tail| if tail.is_none() { power as f32 } else { 0.0 });
+        let spread = right_step(graph, rights, &weights, scratch);
         observe(t, &scratch.right);
         power *= keep * keep;
         let rest = power / (1.0 - keep * keep);
-        for lane in 0..LANES {
-            let spread = degree_max * (high[lane] - low[lane]);
-            let bound = walk.restart * rest * spread.min(1.0);
-            if tails[lane].is_none() && (lane >= seeds.len() || bound <= EXACT_TOLERANCE) {
-                tails[lane] = Some(rest);
+        for (lane, tail) in tails.iter_mut().enumerate() {
+            let far = f64::from(spread[lane]) * degree_max / edges;
+            let bound = walk.restart * rest * far.min(1.0);
+            if tail.is_none() && (lane >= seeds.len() || bound <= EXACT_TOLERANCE) {
+                *tail = Some(rest);
             }
         }
         if tails.iter().all(Option::is_some) {
             break;
         }
-        left_step(graph, lefts, scratch);
+        for &left in lefts {
+            scratch.left[left as usize] = mean(graph.left, left, &scratch.right);
+        }
     }
-    let pick = |(lane, &seed): (usize, &u32)| {
-        let tail = tails[lane].unwrap_or(0.0) / edges;
+    let scale = walk.restart / edges;
+    let best = |(lane, &seed): (usize, &u32)| {
+        let tail = tails[lane].unwrap_or(0.0);
         pick(graph, rights, walk, seed, &|p| {
-            walk.restart * graph.right.degree(p) as f64 * (scratch.sum[p as usize].0[lane] + tail)
+            let sum = f64::from(scratch.sum[p as usize].0[lane]) + tail;
+            scale * graph.right.degree(p) as f64 * sum
         })
     };
-    seeds.iter().enumerate().map(pick).collect()
+    seeds.iter().enumerate().map(best).collect()
 }
 
-/// `f` of every right node, `sum += weights * f`, and the least and greatest `f` of each lane.
+/// Sets `r_0` of the component, and clears the sums.
+fn begin(
+    graph: Bipartite<'_>,
+    lefts: &[u32],
+    rights: &[u32],
+    edges: f64,
+    seeds: &[u32],
+    scratch: &mut ExactScratch,
+) {
+    scratch.left.resize(graph.left.nodes(), Wide::default());
+    scratch.right.resize(graph.right.nodes(), Wide::default());
+    scratch.sum.resize(graph.right.nodes(), Wide::default());
+    for &left in lefts {
+        scratch.left[left as usize] = Wide::default();
+    }
+    for &right in rights {
+        scratch.sum[right as usize] = Wide::default();
+    }
+    for (lane, &seed) in seeds.iter().enumerate() {
+        let density = edges / graph.left.degree(seed) as f64;
+        scratch.left[seed as usize].0[lane] = density as f32;
+    }
+}
+
+/// `r` of every right node, and `sum += weights r`. Returns the greatest less the least `r` of each
+/// lane.
 fn right_step(
     graph: Bipartite<'_>,
     rights: &[u32],
-    weights: &[f64; LANES],
+    weights: &[f32; LANES],
     scratch: &mut ExactScratch,
-) -> ([f64; LANES], [f64; LANES]) {
-    let (mut low, mut high) = ([f64::INFINITY; LANES], [0.0f64; LANES]);
+) -> [f32; LANES] {
+    let (mut low, mut high) = ([f32::INFINITY; LANES], [0.0f32; LANES]);
     for &right in rights {
-        let mean = mean(graph.right.offsets, graph.right.targets, right, &scratch.left);
+        let mean = mean(graph.right, right, &scratch.left);
         let sum = &mut scratch.sum[right as usize].0;
         for lane in 0..LANES {
             sum[lane] += weights[lane] * mean.0[lane];
@@ -121,33 +142,33 @@ fn right_step(
         }
         scratch.right[right as usize] = mean;
     }
-    (low, high)
+    std::array::from_fn(|lane| high[lane] - low[lane])
 }
 
-/// `g` of every left node.
-fn left_step(graph: Bipartite<'_>, lefts: &[u32], scratch: &mut ExactScratch) {
-    for &left in lefts {
-        scratch.left[left as usize] =
-            mean(graph.left.offsets, graph.left.targets, left, &scratch.right);
-    }
-}
-
-/// The mean of `values` over the neighbours of `node`, summed in ascending order.
+/// The mean of `values` over the neighbours of `node`, which has some.
 #[inline(always)]
-fn mean(offsets: &[u64], targets: &[u32], node: u32, values: &[Lanes]) -> Lanes {
-    let (begin, end) = (offsets[node as usize] as usize, offsets[node as usize + 1] as usize);
-    let mut total = [0.0; LANES];
-    for edge in begin..end {
-        if let Some(&ahead) = targets.get(edge + AHEAD) {
-            prefetch(values, ahead as usize);
+fn mean(adjacency: Adjacency<'_>, node: u32, values: &[Wide]) -> Wide {
+    let targets = adjacency.targets;
+    let begin = adjacency.offsets[node as usize] as usize;
+    let end = adjacency.offsets[node as usize + 1] as usize;
+    let mut total = [0.0f64; LANES];
+    for run in (begin..end).step_by(RUN) {
+        let mut sum = [0.0f32; LANES];
+        for edge in run..end.min(run + RUN) {
+            if let Some(&ahead) = targets.get(edge + AHEAD) {
+                prefetch(values, ahead as usize);
+            }
+            let value = &values[targets[edge] as usize].0;
+            for lane in 0..LANES {
+                sum[lane] += value[lane];
+            }
         }
-        let value = &values[targets[edge] as usize].0;
         for lane in 0..LANES {
-            total[lane] += value[lane];
+            total[lane] += f64::from(sum[lane]);
         }
     }
     let share = 1.0 / (end - begin) as f64;
-    Lanes(total.map(|sum| sum * share))
+    Wide(total.map(|sum| (sum * share) as f32))
 }
 
 /// The best of `rights` by `score`.

@@ -13,8 +13,8 @@
 //! a node's value by the mean over its neighbours, and `f_t` tends to `1 / E`, with `E` the edges of
 //! the seed's connected component.
 //!
-//! **Methods.** [`Method::Exact`] iterates until a bound on the error is met (see [`exact`]);
-//! [`Method::Truncated`] stops after a few half-steps and extrapolates (see [`truncated`]), with
+//! **Methods.** [`Method::Exact`] iterates until a bound on the error is met (exact.rs);
+//! [`Method::Truncated`] stops after a few half-steps and extrapolates (truncated.rs), with
 //! coefficients that [`calibrate`] fits on the graph at hand.
 //!
 //! **A seed's result is its own.** Seeds share passes over the edges, a lane each, but no lane reads
@@ -34,9 +34,12 @@ mod sparse;
 mod truncated;
 
 pub use components::Components;
-pub use exact::{EXACT_TOLERANCE, ExactScratch, exact};
+pub use exact::EXACT_TOLERANCE;
 pub use select::TopK;
-pub use truncated::{LANES, LEVELS, Tail, TruncatedScratch, truncated};
+pub use truncated::{LANES, LEVELS, Tail};
+
+use exact::{ExactScratch, exact};
+use truncated::{TruncatedScratch, truncated};
 
 /// The adjacency of one side, borrowed: node `n` is joined to
 /// `targets[offsets[n]..offsets[n + 1]]`, ascending.
@@ -113,7 +116,7 @@ pub struct SeededScratch {
 
 /// The results of each of `seeds` (left nodes), in the order given.
 ///
-/// Cost: exact, about 25 passes over the seed's component for each 8 seeds; truncated, `T - 4`
+/// Cost: exact, some tens of passes over the seed's component for each 16 seeds; truncated, `T - 4`
 /// passes over the edges for each 16 seeds, the pairs of edges two steps around each seed, and the
 /// edges of its candidates.
 pub fn top_k(
@@ -135,8 +138,7 @@ pub fn top_k(
             Method::Truncated { tail, exact_edges } if edges > exact_edges => Some(tail),
             _ => None,
         };
-        let width = if tail.is_some() { LANES } else { exact::LANES };
-        for block in group.chunks(width) {
+        for block in group.chunks(LANES) {
             let block_seeds: Vec<u32> = block.iter().map(|&index| seeds[index]).collect();
             let found = match tail {
                 Some(tail) => {

@@ -12,7 +12,7 @@
 //! factors need `x_{T-2}` too. Both are covered by `b^T (gamma_1 x_T + gamma_2 x_{T-2})`, whose
 //! coefficients [`super::calibrate`] fits for each `T`.
 //!
-//! 1. The first three half-steps by [`super::sparse`], in `f32`, a plane (an array) a seed.
+//! 1. The first three half-steps by sparse.rs, in `f32`, a plane (an array) a seed.
 //! 2. For `T` > 3, the planes are transposed into lanes, sixteen `bf16` a node: half a cache line.
 //!    Half-steps 4 to `T - 2` pull whole lanes, with `f32` sums in ascending order.
 //! 3. Candidates: the best `1.5 top_k + 20` right nodes of each seed by its score as of `T - 2`.
@@ -21,7 +21,7 @@
 //!
 //! **Stopping rule**: `T` is fixed, by [`super::calibrate`].
 //!
-//! **Cost**: step 1 as in [`super::sparse`]; then `T - 4` passes over the edges for sixteen seeds,
+//! **Cost**: step 1 as in sparse.rs; then `T - 4` passes over the edges for sixteen seeds,
 //! 2 ns an edge where the lanes fit the last cache; then the degrees of the candidates.
 
 use super::select::{Selector, TopK};
@@ -81,11 +81,13 @@ struct Narrow([u16; LANES]);
 
 /// The accumulators of [`truncated`], kept between calls.
 #[derive(Default)]
-pub struct TruncatedScratch {
+pub(super) struct TruncatedScratch {
     sparse: SparseScratch,
     /// For t = 3, 5, ..., `T - 2` (3 if `T` is 3): a plane of right nodes for each seed.
     planes: Vec<Vec<f32>>,
     right: Vec<Narrow>,
+    /// The same before rounding, if `T` is 7 or more.
+    right_wide: Vec<Wide>,
     left: Vec<Narrow>,
     /// The left lanes, transposed: a plane of left nodes for each seed.
     left_planes: Vec<u16>,
@@ -93,7 +95,7 @@ pub struct TruncatedScratch {
 }
 
 /// The results of up to sixteen `seeds` of one component, which must have edges.
-pub fn truncated(
+pub(super) fn truncated(
     graph: Bipartite<'_>,
     components: &Components,
     walk: Walk,
@@ -107,33 +109,36 @@ pub fn truncated(
     for planes in &mut scratch.planes {
         planes.resize(LANES * rights, 0.0);
     }
-    let Some((first, later)) = scratch.planes.split_first_mut() else { return Vec::new() };
+    let mut planes = std::mem::take(&mut scratch.planes);
+    let Some((first, later)) = planes.split_first_mut() else { return Vec::new() };
     three_half_steps(graph, components, seeds, &mut scratch.sparse, first);
     if tail.half_steps > 3 {
         scratch.right.resize(rights, Narrow::default());
         scratch.left.resize(graph.left.nodes(), Narrow::default());
         lanes_of(first, &mut scratch.right);
+        let TruncatedScratch { right, left, right_wide, left_planes, .. } = scratch;
         for planes in later {
-            step(graph.left, &scratch.right, &mut scratch.left);
-            step(graph.right, &scratch.left, &mut scratch.right);
-            planes_of(&scratch.right, |lane, node, value| {
-                planes[lane * rights + node] = widen(value);
+            step(graph.left, right, |node, values| left[node] = Narrow(values.map(narrow)));
+            right_wide.resize(rights, Wide::default());
+            step(graph.right, left, |node, values| {
+                right[node] = Narrow(values.map(narrow));
+                right_wide[node] = Wide(values);
             });
+            transpose(right_wide, |node| &node.0, planes);
         }
-        step(graph.left, &scratch.right, &mut scratch.left);
-        let lefts = graph.left.nodes();
-        scratch.left_planes.resize(LANES * lefts, 0);
-        let planes = &mut scratch.left_planes;
-        planes_of(&scratch.left, |lane, node, value| planes[lane * lefts + node] = value);
+        step(graph.left, right, |node, values| left[node] = Narrow(values.map(narrow)));
+        left_planes.resize(LANES * graph.left.nodes(), 0);
+        transpose(left, |node| &node.0, left_planes);
     }
+    scratch.planes = planes;
     let score = Scores::new(graph, components, walk, tail);
     seeds.iter().enumerate().map(|(lane, &seed)| score.best(lane, seed, scratch)).collect()
 }
 
-/// Each node's mean over its neighbours; 0 for a node without one.
-fn step(adjacency: Adjacency<'_>, from: &[Narrow], to: &mut [Narrow]) {
+/// Gives `emit` each node's mean over its neighbours; 0 for a node without one.
+fn step(adjacency: Adjacency<'_>, from: &[Narrow], mut emit: impl FnMut(usize, [f32; LANES])) {
     let targets = adjacency.targets;
-    for (node, to) in to.iter_mut().enumerate() {
+    for node in 0..adjacency.nodes() {
         let begin = adjacency.offsets[node] as usize;
         let end = adjacency.offsets[node + 1] as usize;
         let mut total = [0.0f32; LANES];
@@ -147,7 +152,7 @@ fn step(adjacency: Adjacency<'_>, from: &[Narrow], to: &mut [Narrow]) {
             }
         }
         let share = 1.0 / (end - begin).max(1) as f32;
-        to.0 = total.map(|sum| narrow(sum * share));
+        emit(node, total.map(|sum| sum * share));
     }
 }
 
@@ -168,7 +173,7 @@ fn narrow(value: f32) -> u16 {
 fn lanes_of(planes: &[f32], lanes: &mut [Narrow]) {
     let nodes = lanes.len();
     for (block, lanes) in lanes.chunks_mut(BLOCK).enumerate() {
-        for (lane, plane) in planes.chunks_exact(nodes).enumerate().take(LANES) {
+        for (lane, plane) in planes.chunks_exact(nodes.max(1)).enumerate().take(LANES) {
             for (to, &value) in lanes.iter_mut().zip(&plane[block * BLOCK..]) {
                 to.0[lane] = narrow(value);
             }
@@ -177,11 +182,12 @@ fn lanes_of(planes: &[f32], lanes: &mut [Narrow]) {
 }
 
 /// Lanes to planes, in the same way.
-fn planes_of(lanes: &[Narrow], mut set: impl FnMut(usize, usize, u16)) {
-    for (block, nodes) in lanes.chunks(BLOCK).enumerate() {
-        for lane in 0..LANES {
-            for (index, node) in nodes.iter().enumerate() {
-                set(lane, block * BLOCK + index, node.0[lane]);
+fn transpose<N, V: Copy>(lanes: &[N], of: impl Fn(&N) -> &[V; LANES], planes: &mut [V]) {
+    let nodes = lanes.len().max(1);
+    for (block, lanes) in lanes.chunks(BLOCK).enumerate() {
+        for (lane, plane) in planes.chunks_exact_mut(nodes).enumerate().take(LANES) {
+            for (to, node) in plane[block * BLOCK..].iter_mut().zip(lanes) {
+                *to = of(node)[lane];
             }
         }
     }

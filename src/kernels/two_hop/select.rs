@@ -84,6 +84,16 @@ pub struct Row<'a> {
     pub least: u64,
     /// How many are kept.
     pub top_k: usize,
+    /// The row's wedges, which its columns cannot outnumber.
+    pub wedges: u64,
+}
+
+/// A score between two that `low.1` and `high.1` groups reach, that about `aim` should reach. Kept
+/// off the ends, so that the interval always shrinks.
+fn between(low: (f32, usize), high: (f32, usize), aim: f32) -> f32 {
+    let (most, least) = (low.1 as f32, high.1 as f32);
+    let part = (most - aim) / (most - least).max(1.0);
+    low.0 + (high.0 - low.0) * part.clamp(0.1, 0.9)
 }
 
 impl<T: Counter> Selection<T> {
@@ -96,7 +106,6 @@ impl<T: Counter> Selection<T> {
     }
 
     /// Step 1.
-    #[inline(never)]
     fn summarise(&mut self, counters: &Counters<T>, row: Row<'_>) {
         self.maxima.clear();
         self.least.clear();
@@ -115,42 +124,42 @@ impl<T: Counter> Selection<T> {
     }
 
     /// Step 2: a score that at least `top_k` columns reach, or 0.
-    #[inline(never)]
     fn bound(&mut self, row: Row<'_>) -> f32 {
-        STAT[0].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let wanted = row.top_k;
-        if self.maxima.len() * GROUPS < wanted {
+        if row.wedges <= 4 * wanted as u64 || self.maxima.len() * GROUPS < wanted {
             return 0.0;
         }
         let enough = wanted + wanted / 8 + 4;
+        let aim = (wanted + wanted / 16 + 2) as f32;
         let scale = row.scoring.gauge(row.norm).max(1.0);
-        let (mut low, mut high) = (0.0f32, f32::MAX);
         let mut probe = if self.guess > 0.0 { self.guess / scale } else { 1.0 };
+        // Scores with the number of groups that reach them, from either side.
+        let (mut low, mut high) = ((0.0f32, 0), (f32::MAX, 0));
         for _ in 0..PROBES {
             let reached = self.reached(row, probe);
-            STAT[1].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             if reached >= wanted {
-                low = probe;
+                low = (probe, reached);
                 if reached <= enough {
                     break;
                 }
             } else {
-                high = probe;
+                high = (probe, reached);
             }
-            probe = match (low > 0.0, high < f32::MAX) {
-                (true, true) => (low * high).sqrt(),
-                (true, false) => low * 1.5,
-                (false, _) => high / 1.5,
+            // The number falls about as a power of the score, with an exponent around -3.
+            let part = aim / reached.max(1) as f32;
+            probe = match (low.0 > 0.0, high.0 < f32::MAX) {
+                (true, true) => between(low, high, aim),
+                (true, false) => low.0 / libm::cbrtf(part).clamp(0.3, 0.95),
+                (false, _) => high.0 / libm::cbrtf(part).clamp(1.05, 3.0),
             };
         }
-        if low > 0.0 {
-            self.guess = low * scale;
+        if low.0 > 0.0 {
+            self.guess = low.0 * scale;
         }
-        low
+        low.0
     }
 
     /// How many groups hold a column that surely scores `score` or more.
-    #[inline(never)]
     fn reached(&mut self, row: Row<'_>, score: f32) -> usize {
         row.scoring.overlaps(score, row.norm, &self.most, &mut self.overlaps);
         self.set_thresholds(row);
@@ -176,7 +185,6 @@ impl<T: Counter> Selection<T> {
     }
 
     /// Step 3.
-    #[inline(never)]
     fn collect(&mut self, counters: &Counters<T>, row: Row<'_>, bound: f32) {
         self.candidates.clear();
         let score = bound * (1.0 - MARGIN);
@@ -209,9 +217,7 @@ impl<T: Counter> Selection<T> {
     }
 
     /// Step 4.
-    #[inline(never)]
     fn rank(&mut self, row: Row<'_>, out: &mut Vec<(f32, u32)>) {
-        STAT[2].fetch_add(self.candidates.len(), std::sync::atomic::Ordering::Relaxed);
         self.ranked.clear();
         self.ranked.extend(self.candidates.iter().map(|&(column, value)| {
             let column = column as usize;
@@ -230,7 +236,3 @@ impl<T: Counter> Selection<T> {
         );
     }
 }
-
-#[allow(missing_docs)]
-pub static STAT: [std::sync::atomic::AtomicUsize; 4] =
-    [const { std::sync::atomic::AtomicUsize::new(0) }; 4];
