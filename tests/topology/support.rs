@@ -61,7 +61,7 @@ pub fn write_events(folder: &Path, events: &[Event], files: usize) {
                 Arc::new(
                     share
                         .iter()
-                        .map(|e| e.3)
+                        .map(|e| Some(e.3))
                         .collect::<TimestampMicrosecondArray>()
                         .with_timezone("UTC"),
                 ),
