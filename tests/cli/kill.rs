@@ -89,7 +89,7 @@ fn killed_at_any_moment_readers_see_whole_partitions_and_the_next_run_works() {
     let begin = Instant::now();
     published(&place, &[]);
     let duration = begin.elapsed();
-    let mut random = rand::rngs::StdRng::seed_from_u64(7);
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
     let (mut unfinished, mut half_way) = (0, 0);
     for kill in 0..KILLS {
         // The next run after a kill, and the earlier one before the next.
