@@ -6,6 +6,9 @@
 //! CSR is `int64 left, right, edges; int64 offsets[left + 1]; int32 targets[edges]`, little-endian.
 //! OUT gets `int64 rows, k; int32 ids[rows * k]` (padded with -1) `; float32 scores[rows * k]`.
 
+// It prints its result, and a thread that panicked leaves nothing to report.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
