@@ -40,3 +40,75 @@ impl Dictionary {
         self.keys.binary_search(key).map(|id| id as u32)
     }
 }
+
+/// The union of `parts`, each ascending, all of one type. Cost: each key is moved once for each
+/// halving of the number of parts.
+pub fn merge_keys(parts: Vec<Keys>) -> Dictionary {
+    let mut parts = parts;
+    while parts.len() > 1 {
+        let mut halves = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut rest = parts.into_iter();
+        while let Some(first) = rest.next() {
+            halves.push(match rest.next() {
+                Some(second) => union(first, second),
+                None => first,
+            });
+        }
+        parts = halves;
+    }
+    Dictionary::from_sorted(parts.pop().unwrap_or(Keys::Int64(Vec::new())))
+}
+
+/// The union of two ascending columns.
+fn union(first: Keys, second: Keys) -> Keys {
+    if first.is_empty() {
+        return second;
+    }
+    let mut out = Keys::new(first.key_type());
+    let (mut i, mut j) = (0, 0);
+    while i < first.len() && j < second.len() {
+        let (a, b) = (first.get(i), second.get(j));
+        out.push(a.min(b));
+        i += usize::from(a <= b);
+        j += usize::from(b <= a);
+    }
+    (i..first.len()).for_each(|i| out.push(first.get(i)));
+    (j..second.len()).for_each(|j| out.push(second.get(j)));
+    out
+}
+
+/// The rank in `dictionary` of each of `keys`, which are ascending and all in it. Cost: one walk
+/// along both.
+pub fn ranks(keys: &Keys, dictionary: &Dictionary) -> Vec<u32> {
+    let mut rank = 0;
+    let mut out = Vec::with_capacity(keys.len());
+    for index in 0..keys.len() {
+        while rank < dictionary.len() && dictionary.keys.get(rank) < keys.get(index) {
+            rank += 1;
+        }
+        out.push(rank as u32);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_keys_are_the_union_and_ranks_find_them() {
+        let text = |keys: &[&str]| {
+            let mut out = Keys::new(crate::model::KeyType::Utf8);
+            keys.iter().for_each(|key| out.push(KeyRef::Utf8(key)));
+            out
+        };
+        let parts = vec![text(&["a", "c"]), text(&["b", "c", "d"]), text(&[]), text(&["a", "e"])];
+        let dictionary = merge_keys(parts.clone());
+        assert_eq!(dictionary.keys(), &text(&["a", "b", "c", "d", "e"]));
+        assert_eq!(ranks(&parts[1], &dictionary), [1, 2, 3]);
+        assert_eq!(ranks(&parts[3], &dictionary), [0, 4]);
+        let ints = merge_keys(vec![Keys::Int64(vec![-5, 3]), Keys::Int64(vec![-7, 3])]);
+        assert_eq!(ints.keys(), &Keys::Int64(vec![-7, -5, 3]));
+        assert!(merge_keys(Vec::new()).is_empty());
+    }
+}

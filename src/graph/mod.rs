@@ -2,11 +2,27 @@
 //!
 //! Everything here is pure: the engine decides which worker calls what, and moves the blocks.
 
+mod buckets;
+mod build;
 mod csr;
 mod dictionary;
+mod edges;
+mod interner;
+mod node_set;
+mod ranges;
+mod rules;
+mod shard;
+mod share;
 
+pub use build::{BuildRules, build};
 pub use csr::Csr;
-pub use dictionary::Dictionary;
+pub use dictionary::{Dictionary, merge_keys, ranks};
+pub use edges::build_shard;
+pub use node_set::NodeSet;
+pub use ranges::{CELLS_MAX, Cells, Ranges};
+pub use rules::EdgeRules;
+pub use shard::{EventRun, PairRun, Shard, build_right_shard};
+pub use share::{EventLayout, Share};
 
 use crate::kernels::aggregate::EventTotals;
 use crate::model::{Side, SideNames};

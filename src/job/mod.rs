@@ -1,11 +1,25 @@
 //! The job file: as typed (`spec`), then as meant ([`Job`]). This is the only place that validates.
 
+mod builder;
+mod derived;
+mod document;
+mod load;
+mod places;
+mod plan;
+mod resolve;
+mod sources;
+pub mod spec;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::{ScanRequest, SideNames};
 use crate::signals::Feature;
 use crate::source::Source;
+
+pub use builder::JobBuilder;
+pub use load::Overrides;
+pub use plan::{Plan, PlanStage};
 
 /// A validated job: everything that a run needs, and nothing about the topology.
 #[derive(Clone)]
@@ -57,6 +71,8 @@ pub struct FeaturePlan {
     pub signal: String,
     /// The signal with its parameters.
     pub feature: Arc<dyn Feature>,
-    /// Parameters as given, for `explain` and the manifest.
+    /// Parameters as given, for the manifest.
     pub params: String,
+    /// Parameters with the signal's defaults filled in, for `explain` and `estimate`.
+    pub settings: toml::Table,
 }

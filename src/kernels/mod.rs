@@ -2,4 +2,7 @@
 
 pub mod aggregate;
 pub mod prefetch;
+pub mod propagate;
+pub mod radix;
 pub mod seeded;
+pub mod two_hop;

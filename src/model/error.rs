@@ -55,7 +55,7 @@ pub struct Error {
     /// What went wrong.
     pub what: String,
     /// Where.
-    pub site: Site,
+    pub site: Box<Site>,
     /// What to do about it.
     pub remedy: Option<String>,
 }
@@ -63,7 +63,7 @@ pub struct Error {
 impl Error {
     /// An error of `kind` that says `what`.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Error {
-        Error { kind, what: what.into(), site: Site::default(), remedy: None }
+        Error { kind, what: what.into(), site: Box::default(), remedy: None }
     }
 
     /// An error of the command line or the job file.

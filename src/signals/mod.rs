@@ -11,9 +11,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::{Graph, Needs};
-use crate::model::{Keys, Result, Rows, SideNames, Table};
+use crate::model::{Error, Keys, Result, Rows, Side, SideNames, Table};
 
+mod co_engagement;
+mod degree;
+mod pagerank;
 mod personalized_pagerank;
+mod popularity;
 mod registry;
 
 pub use registry::{Registry, all};
@@ -44,6 +48,17 @@ pub struct ParamDoc {
     pub doc: &'static str,
 }
 
+/// What is known of a graph before any data is read: enough to name tables and columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphSchema {
+    /// What the sides are called.
+    pub names: SideNames,
+    /// Names of the actions, ascending; one named `all` if the job names none.
+    pub actions: Vec<String>,
+    /// Whether events have a time; without one every event is taken to be as old as any window.
+    pub timed: bool,
+}
+
 /// A kind of signal, found by name.
 pub trait Signal: Send + Sync {
     /// Name in the job file, for example `co_engagement`.
@@ -58,10 +73,59 @@ pub trait Signal: Send + Sync {
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>>;
 }
 
+/// Whose nodes a feature publishes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sides {
+    /// Left nodes.
+    Left,
+    /// Right nodes.
+    Right,
+    /// One table for each.
+    #[default]
+    Both,
+}
+
+impl Sides {
+    /// The sides, left first: one table each.
+    pub fn list(self) -> &'static [Side] {
+        match self {
+            Sides::Left => &[Side::Left],
+            Sides::Right => &[Side::Right],
+            Sides::Both => &[Side::Left, Side::Right],
+        }
+    }
+
+    /// The table of `side`: the feature's name, with `_user` or `_pin` if it has both.
+    pub fn table_name(self, feature: &str, side: Side, names: &SideNames) -> String {
+        match self {
+            Sides::Both => format!("{feature}_{}", names.of(side)),
+            _ => feature.to_string(),
+        }
+    }
+}
+
+/// A signal's parameters as a struct of its own, which denies unknown fields.
+///
+/// # Errors
+/// When a parameter is unknown or of a wrong type; the error names it.
+pub fn parse<P: serde::de::DeserializeOwned>(params: toml::Table) -> Result<P> {
+    params.try_into().map_err(|error: toml::de::Error| {
+        let wrong = Error::job(error.message().to_string());
+        // `toml` names the parameter on a line of its own, and nowhere else.
+        let shown = error.to_string();
+        let key = shown.lines().find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'));
+        match key {
+            Some(key) => wrong.column(key),
+            None => wrong,
+        }
+    })
+}
+
 /// A signal with its parameters.
 pub trait Feature: Send + Sync {
     /// The tables it publishes.
-    fn tables(&self, names: &SideNames) -> Vec<Table>;
+    fn tables(&self, schema: &GraphSchema) -> Vec<Table>;
 
     /// What it needs beyond the adjacencies.
     fn needs(&self) -> Needs;
@@ -85,7 +149,7 @@ pub struct KeyFile {
     /// Where it is.
     pub path: std::path::PathBuf,
     /// Whose keys it holds.
-    pub side: crate::model::Side,
+    pub side: Side,
 }
 
 /// What comes next in a computation.

@@ -1,11 +1,17 @@
 //! The registry: signals by name, one line a signal.
 
-use super::Signal;
+use super::{Signal, co_engagement, degree, pagerank, personalized_pagerank, popularity};
 use crate::model::{Error, Result, nearest};
 
 /// Every signal of the crate, in alphabetical order.
 pub fn all() -> Vec<Box<dyn Signal>> {
-    vec![Box::new(super::personalized_pagerank::PersonalizedPagerank)]
+    vec![
+        Box::new(co_engagement::CoEngagement),
+        Box::new(degree::Degree),
+        Box::new(pagerank::PageRank),
+        Box::new(personalized_pagerank::PersonalizedPagerank),
+        Box::new(popularity::Popularity),
+    ]
 }
 
 /// Signals by name.
@@ -20,6 +26,11 @@ impl Default for Registry {
 }
 
 impl Registry {
+    /// The signals of `signals` alone, whose names must differ.
+    pub fn of(signals: Vec<Box<dyn Signal>>) -> Registry {
+        Registry { signals }
+    }
+
     /// All signals, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &dyn Signal> {
         self.signals.iter().map(AsRef::as_ref)

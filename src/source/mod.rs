@@ -1,5 +1,25 @@
 //! Readers of interaction events. A source knows only the model.
 
+mod admit;
+mod columns;
+mod csv;
+mod files;
+mod format;
+mod jsonl;
+mod parquet;
+mod rules;
+mod synthetic;
+mod text;
+
+pub use csv::{CsvOptions, CsvSource};
+pub use format::{FileFormat, TIMES_END_US};
+pub use jsonl::JsonlSource;
+pub use parquet::ParquetSource;
+pub use synthetic::{
+    Communities, KeyStyle, LeftDegree, PowerTail, RightPopularity, SYNTHETIC_COLUMNS,
+    SyntheticEvent, SyntheticSource, SyntheticSpec,
+};
+
 use crate::model::{EventBatch, KeyType, Reject, Result, ScanRequest, ScanStats};
 
 /// Receives what a source reads. Batches hold at most a few tens of thousands of events.

@@ -6,5 +6,11 @@
 //! | closed forms | a formula that is wrong in both the kernel and its twin |
 //! | gowalla, where present | what only real degree shapes bring out |
 
+mod aggregate;
+mod degree;
+mod event_logs;
 mod graphs;
+mod ingest;
+mod popularity;
 mod seeded;
+mod two_hop;

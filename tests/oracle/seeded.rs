@@ -9,6 +9,9 @@
 //! | seeds | a sample that changes, an unknown key that stops a job |
 //! | gowalla | what only real degree shapes bring out |
 
+// A test that cannot be set up has nothing better to do than to panic.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use pingraph::kernels::seeded::{
     top_k,
 };
 use pingraph::model::{Column, Keys, Rows, SideNames};
-use pingraph::signals::{Feature, Registry, RowSource, Scratch, Step};
+use pingraph::signals::{Feature, GraphSchema, Registry, RowSource, Scratch, Step};
 use proptest::prelude::*;
 
 use crate::graphs;
@@ -406,6 +409,7 @@ fn rows_do_not_depend_on_how_they_are_cut() {
 fn samples_and_files_of_seeds() {
     let graph = Arc::new(graphs::complete(50, 4));
     let names = SideNames { left: "user".into(), right: "pin".into() };
+    let schema = GraphSchema { names, actions: vec!["all".into()], timed: false };
     let nodes = |params: &str, keys: &[Keys]| {
         let source = finish(&*configure(params), &graph, keys);
         (source.nodes(0).map(|nodes| nodes.to_vec()), source.notes())
@@ -428,7 +432,7 @@ fn samples_and_files_of_seeds() {
     let (found, notes) = nodes("seeds_file = \"seeds.txt\"", &[keys]);
     assert_eq!(found.unwrap(), [1, 3]);
     assert_eq!(note(&notes, "unknown_seeds"), Some("2"));
-    let fields: Vec<_> = feature.tables(&names)[0].fields.iter().map(|f| f.name.clone()).collect();
+    let fields: Vec<_> = feature.tables(&schema)[0].fields.iter().map(|f| f.name.clone()).collect();
     assert_eq!(fields, ["pin_ids", "pin_scores"]);
 }
 

@@ -1,0 +1,146 @@
+//! What is written to standard error while a command runs: a progress bar on a terminal, or a JSON
+//! object a line.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::engine::{Event, Observer};
+use crate::model::Error;
+
+/// Standard error, shared with the workers.
+#[derive(Clone)]
+pub struct Console(Arc<State>);
+
+struct State {
+    json: bool,
+    quiet: bool,
+    terminal: bool,
+    bar: Mutex<Option<(String, ProgressBar)>>,
+    interrupted: AtomicBool,
+}
+
+impl Console {
+    /// A console that logs JSON or text; `quiet` leaves only errors.
+    pub fn new(json: bool, quiet: bool) -> Console {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = Mutex::new(None);
+        let interrupted = AtomicBool::new(false);
+        Console(Arc::new(State { json, quiet, terminal, bar, interrupted }))
+    }
+
+    /// Makes the first Ctrl-C (or SIGTERM) stop the run in good order; a second one ends the
+    /// process at once.
+    pub fn catch_interrupt(&self) {
+        let state = self.0.clone();
+        // Without a handler the process ends at once, and the next run cleans up.
+        let _ = ctrlc::set_handler(move || {
+            if state.interrupted.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        });
+    }
+
+    /// Reports the error that ends the command.
+    pub fn error(&self, error: &Error) {
+        self.clear_bar();
+        if self.0.json {
+            let kind = format!("{:?}", error.kind).to_lowercase();
+            self.line(&json!({"level": "error", "kind": kind, "message": error.to_string()}));
+        } else {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+        }
+    }
+
+    fn clear_bar(&self) {
+        let mut bar = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bar)) = bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// One JSON line, with the time of day in front.
+    fn line(&self, value: &Value) {
+        let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        let mut object = serde_json::Map::from_iter([("time".to_string(), Value::from(time))]);
+        if let Value::Object(fields) = value {
+            object.extend(fields.clone());
+        }
+        let _ = writeln!(std::io::stderr(), "{}", Value::Object(object));
+    }
+
+    fn log(&self, event: &Event) {
+        match event {
+            Event::StageStarted { stage, total, unit } => self.line(&json!({
+                "level": "info", "event": "stage_started", "stage": stage, "total": total,
+                "unit": unit,
+            })),
+            Event::StageAdvanced { .. } => {}
+            Event::StageFinished { stage, wall } => self.line(&json!({
+                "level": "info", "event": "stage_finished", "stage": stage,
+                "wall_s": wall.as_secs_f64(),
+            })),
+            Event::Warning(message) => {
+                self.line(&json!({"level": "warn", "event": "warning", "message": message}));
+            }
+        }
+    }
+
+    fn show(&self, event: &Event) {
+        let mut bar = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::StageStarted { stage, total, unit } => {
+                if let Some((_, old)) = bar.take() {
+                    old.finish_and_clear();
+                }
+                let template = match total {
+                    Some(_) => {
+                        "{msg:12} {wide_bar} {human_pos}/{human_len} {prefix} {per_sec} {eta}"
+                    }
+                    None => "{msg:12} {spinner} {human_pos} {prefix} {per_sec}",
+                };
+                let style = ProgressStyle::with_template(template)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+                let new = ProgressBar::new(total.unwrap_or(0)).with_style(style);
+                new.set_message(stage.clone());
+                new.set_prefix(*unit);
+                *bar = Some((stage.clone(), new));
+            }
+            Event::StageAdvanced { stage, items } => {
+                if let Some((_, bar)) = bar.as_ref().filter(|(name, _)| name == stage) {
+                    bar.inc(*items);
+                }
+            }
+            Event::StageFinished { stage, .. } => {
+                if bar.as_ref().is_some_and(|(name, _)| name == stage)
+                    && let Some((_, old)) = bar.take()
+                {
+                    old.finish_and_clear();
+                }
+            }
+            Event::Warning(message) => match bar.as_ref() {
+                Some((_, bar)) => bar.println(format!("warning: {message}")),
+                None => drop(writeln!(std::io::stderr(), "warning: {message}")),
+            },
+        }
+    }
+}
+
+impl Observer for Console {
+    fn event(&self, event: &Event) {
+        if self.0.json {
+            self.log(event);
+        } else if self.0.quiet {
+            // Only errors are wanted.
+        } else if self.0.terminal || matches!(event, Event::Warning(_)) {
+            self.show(event);
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted.load(Ordering::Relaxed)
+    }
+}

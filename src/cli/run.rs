@@ -1,0 +1,115 @@
+//! `pingraph run`: runs a job, publishes its features and prints a short summary.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::console::Console;
+use super::format::{bytes, count, seconds};
+use super::job_args::{JobArgs, WorkerArgs};
+use super::output_error;
+use crate::engine::{Report, RunOptions, run_with};
+use crate::model::{Error, Result};
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    job: JobArgs,
+
+    #[command(flatten)]
+    workers: WorkerArgs,
+}
+
+/// Runs the job.
+///
+/// # Errors
+/// Whatever stops the run; nothing is published then.
+pub fn run(args: &RunArgs, console: &Console, quiet: bool, out: &mut dyn Write) -> Result<()> {
+    let job = args.job.load()?;
+    console.catch_interrupt();
+    let options =
+        RunOptions { observer: Arc::new(console.clone()), created_us: source_date_epoch()? };
+    let report = run_with(&job, args.workers.workers(), &options)?;
+    if quiet {
+        return Ok(());
+    }
+    summary(&report, args.workers.workers().count(), out).map_err(output_error)
+}
+
+/// `SOURCE_DATE_EPOCH`, the usual way to fix the clock of a build: seconds since 1970.
+fn source_date_epoch() -> Result<Option<i64>> {
+    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let seconds = value.to_str().and_then(|text| text.parse::<i64>().ok());
+    match seconds.and_then(|seconds| seconds.checked_mul(1_000_000)) {
+        Some(time_us) => Ok(Some(time_us)),
+        None => Err(Error::job(format!("SOURCE_DATE_EPOCH is {value:?}"))
+            .remedy("it must be whole seconds since 1970")),
+    }
+}
+
+/// Prints what was read, built and written.
+fn summary(report: &Report, workers: usize, out: &mut dyn Write) -> std::io::Result<()> {
+    let scan = &report.scan;
+    writeln!(out, "{}: done in {} on {workers} workers", report.job, seconds(report.wall))?;
+    writeln!(
+        out,
+        "  rows      {} read, {} rejected, {} events used",
+        count(scan.rows_read),
+        count(scan.rows_rejected),
+        count(scan.rows_admitted),
+    )?;
+    let left_out: u64 =
+        scan.rows_after_as_of + scan.rows_before_window + scan.rows_ignored.values().sum::<u64>();
+    if left_out > 0 || report.pruned > 0 {
+        writeln!(
+            out,
+            "  left out  {} at or after as_of, {} before the window, {} partitions or row groups \
+             not read",
+            count(scan.rows_after_as_of),
+            count(scan.rows_before_window),
+            count(report.pruned),
+        )?;
+    }
+    for (action, rows) in &scan.rows_ignored {
+        writeln!(
+            out,
+            "  ignored   {} rows: the job does not name action {action:?}",
+            count(*rows)
+        )?;
+    }
+    if let Some(path) = &report.rejects {
+        writeln!(out, "  rejects   {}", path.display())?;
+    }
+    writeln!(
+        out,
+        "  graph     {} + {} nodes, {} edges",
+        count(report.left_nodes),
+        count(report.right_nodes),
+        count(report.edges),
+    )?;
+    for feature in &report.features {
+        writeln!(
+            out,
+            "  feature   {}: {} rows, {} in {}",
+            feature.table,
+            count(feature.rows),
+            bytes(feature.bytes),
+            feature.path.display(),
+        )?;
+        for (name, value) in &feature.notes {
+            writeln!(out, "            {name} {value}")?;
+        }
+    }
+    let stages: Vec<String> =
+        report.stages.iter().map(|time| format!("{} {}", time.stage, seconds(time.wall))).collect();
+    writeln!(out, "  time      {}", stages.join(", "))?;
+    if let Some(peak) = report.peak_memory_bytes {
+        writeln!(out, "  memory    {} at the peak", bytes(peak))?;
+    }
+    if let Some(example) = &report.example {
+        writeln!(out, "  example   {example}")?;
+    }
+    Ok(())
+}

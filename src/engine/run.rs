@@ -1,0 +1,319 @@
+//! Running a job: the plan of its input, the workers, and publishing.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::feature_loop::feature_loop;
+use super::features::{Features, Finished, Goal};
+use super::ingest::{begin_read, ingest};
+use super::observe::{Observer, Silent};
+use super::report::{FeatureReport, Report, SampledNode};
+use super::shared::{Shared, lock};
+use super::stage::Place;
+use crate::graph::{EdgeRules, Graph};
+use crate::job::Job;
+use crate::model::{Error, KeyRef, KeyType, Keys, Reject, Result, Side};
+use crate::signals::KeyFile;
+use crate::sink::{FeatureRecord, InputRecord, Manifest, Output, RunRecord, run_id, write_rejects};
+use crate::source::ScanPlan;
+
+/// How many workers run a job. The features are the same for any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workers(NonZeroUsize);
+
+impl Workers {
+    /// `count` threads of this process; 0 is taken as 1.
+    pub fn threads(count: usize) -> Workers {
+        Workers(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// One thread for each core.
+    pub fn cores() -> Workers {
+        Workers(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// The number of workers.
+    pub fn count(self) -> usize {
+        self.0.get()
+    }
+}
+
+/// What a run may be told beyond its job; none of it changes a feature.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Hears of the run's progress and can stop it.
+    pub observer: Arc<dyn Observer>,
+    /// Value of `created_timestamp`, microseconds since 1970; the clock's if empty.
+    pub created_us: Option<i64>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        RunOptions { observer: Arc::new(Silent), created_us: None }
+    }
+}
+
+/// Runs `job` and publishes its features.
+///
+/// # Errors
+/// One [`Error`] that says what is wrong, where, and what to do; nothing is published then.
+pub fn run(job: &Job, workers: Workers) -> Result<Report> {
+    run_with(job, workers, &RunOptions::default())
+}
+
+/// As [`run`], with options.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Report> {
+    let begin = Instant::now();
+    let plan = job.source.plan(&job.scan)?;
+    let id = run_id(&job.canonical, &inputs(&plan), job.as_of_us);
+    let output = Output::open(&job.out, job.as_of_us, &id)?;
+    let created_us = options.created_us.unwrap_or_else(now_us);
+    let goal = Goal::Publish { output, created_us };
+    let features = execute(job, plan, goal, workers, options)?;
+    publish(features, id, created_us, begin)
+}
+
+/// The rows of single nodes, given by side and key as written, with their neighbours; nothing is
+/// published. Nodes that the graph does not have are left out.
+///
+/// # Errors
+/// As [`run`].
+pub fn sample(
+    job: &Job,
+    wanted: &[(Side, &str)],
+    workers: Workers,
+    options: &RunOptions,
+) -> Result<Vec<SampledNode>> {
+    let plan = job.source.plan(&job.scan)?;
+    let goal = Goal::Sample(wanted.iter().map(|(side, key)| (*side, key.to_string())).collect());
+    let features = execute(job, plan, goal, workers, options)?;
+    let graph = features.shared.graph.get()?;
+    let rows = std::mem::take(&mut *lock(&features.samples));
+    let mut nodes = Vec::new();
+    for &(side, key) in wanted {
+        let Some(node) = super::features::find_node(&graph, side, key) else { continue };
+        let other = graph.dictionary(side.other());
+        let neighbours = graph.adjacency(side).neighbours(node);
+        nodes.push(SampledNode {
+            side,
+            key: key.to_string(),
+            neighbours: neighbours.iter().map(|&node| other.key(node).to_string()).collect(),
+            rows: rows.iter().filter(|row| row.side == side).cloned().collect(),
+        });
+    }
+    Ok(nodes)
+}
+
+/// Runs the dataflow on `workers` threads.
+fn execute(
+    job: &Job,
+    plan: ScanPlan,
+    goal: Goal,
+    workers: Workers,
+    options: &RunOptions,
+) -> Result<Arc<Features>> {
+    let key_files = read_key_files(job, &plan)?;
+    let observer = options.observer.clone();
+    let shared = Arc::new(Shared::new(job.clone(), plan, observer, workers.count()));
+    let features = Arc::new(Features::new(shared.clone(), goal, key_files));
+    let rules = job.edge_rules();
+    begin_read(&Place { shared: shared.clone(), worker: 0 });
+    let config = match workers.count() {
+        1 => timely::Config::thread(),
+        count => timely::Config::process(count),
+    };
+    let all = features.clone();
+    let guards = timely::execute(config, move |worker| {
+        let place = Place { shared: all.shared.clone(), worker: worker.index() };
+        worker.dataflow::<u64, _, _>(|scope| {
+            let ready = ingest(scope, &place, EdgeRules::clone(&rules));
+            feature_loop(scope, ready, &place, &all);
+        });
+    })
+    .map_err(|error| Error::engine(format!("the workers could not be started: {error}")))?;
+    for outcome in guards.join() {
+        if let Err(panic) = outcome {
+            shared.fail(Error::engine(format!("a worker failed: {panic}")));
+        }
+    }
+    match shared.failure() {
+        Some(error) => {
+            if let Goal::Publish { .. } = &features.goal {
+                keep_rejects(&shared)?;
+            }
+            Err(error)
+        }
+        None => Ok(features),
+    }
+}
+
+/// Path, bytes and modification time of the input files: what identifies a run's input.
+fn inputs(plan: &ScanPlan) -> Vec<(String, u64, i64)> {
+    let identify = |file: &crate::source::InputFile| {
+        (file.path.display().to_string(), file.bytes, file.modified_us)
+    };
+    plan.files.iter().map(identify).collect()
+}
+
+/// Writes the rejects of `shared`, if there are any.
+fn keep_rejects(shared: &Shared) -> Result<Option<PathBuf>> {
+    let rejects: Vec<Reject> = std::mem::take(&mut *lock(&shared.rejects));
+    if rejects.is_empty() {
+        return Ok(None);
+    }
+    let job = &shared.job;
+    let id = run_id(&job.canonical, &inputs(&shared.plan), job.as_of_us);
+    write_rejects(&job.out, job.as_of_us, &id, &rejects).map(Some)
+}
+
+/// Publishes what the dataflow has left in staging.
+fn publish(
+    features: Arc<Features>,
+    run_id: String,
+    created_us: i64,
+    begin: Instant,
+) -> Result<Report> {
+    let shared = features.shared.clone();
+    let graph = shared.graph.get()?;
+    let rejects = keep_rejects(&shared)?;
+    warn_if_empty(&shared, &graph);
+    let example = lock(&features.example).clone();
+    let finished = std::mem::take(&mut *lock(&features.finished));
+    let run = RunRecord {
+        run_id: run_id.clone(),
+        job: shared.job.name.clone(),
+        canonical: shared.job.canonical.clone(),
+        as_of_us: shared.job.as_of_us,
+        created_us,
+        inputs: inputs(&shared.plan)
+            .into_iter()
+            .map(|(path, bytes, modified_us)| InputRecord::new(path, bytes, modified_us))
+            .collect(),
+    };
+    let manifests = finished.iter().map(|table| manifest(&shared.job, &run, table)).collect();
+    let Ok(Features { goal: Goal::Publish { output, .. }, .. }) =
+        Arc::try_unwrap(features).map_err(drop)
+    else {
+        return Err(Error::engine("a worker still holds the output"));
+    };
+    let paths = shared.timed("publish", || output.commit(manifests));
+    let Some(paths) = paths else {
+        return Err(shared.failure().unwrap_or_else(|| Error::publish("nothing was published")));
+    };
+    // The sink gives the partitions in ascending order of table.
+    let mut names: Vec<&str> = finished.iter().map(|table| table.table.name.as_str()).collect();
+    names.sort_unstable();
+    let paths: BTreeMap<String, PathBuf> =
+        names.into_iter().map(str::to_string).zip(paths).collect();
+    let path = |table: &Finished| paths.get(&table.table.name).cloned().unwrap_or_default();
+    let features = finished.iter().map(|table| report(table, path(table))).collect();
+    let report = Report {
+        job: shared.job.name.clone(),
+        run_id,
+        scan: lock(&shared.scan).clone(),
+        pruned: shared.plan.pruned,
+        rejects,
+        left_nodes: graph.nodes(Side::Left) as u64,
+        right_nodes: graph.nodes(Side::Right) as u64,
+        edges: graph.edges() as u64,
+        features,
+        stages: shared.stage_times(),
+        wall: begin.elapsed(),
+        peak_memory_bytes: peak_memory_bytes(),
+        example,
+        warnings: lock(&shared.warnings).clone(),
+    };
+    Ok(report)
+}
+
+/// Says so if filtering has left nothing.
+fn warn_if_empty(shared: &Shared, graph: &Graph) {
+    if graph.edges() > 0 {
+        return;
+    }
+    let scan = lock(&shared.scan).clone();
+    let ignored: u64 = scan.rows_ignored.values().sum();
+    shared.warn(format!(
+        "no edge is left, so the tables are empty: of {} rows, {} are after as_of, {} before the \
+         window, {} of actions that the job does not name, {} bad",
+        scan.rows_read, scan.rows_after_as_of, scan.rows_before_window, ignored, scan.rows_rejected,
+    ));
+}
+
+fn manifest(job: &Job, run: &RunRecord, table: &Finished) -> Manifest {
+    let plan = &job.features[table.feature];
+    let feature = FeatureRecord {
+        feature: plan.name.clone(),
+        signal: plan.signal.clone(),
+        parameters: plan.params.clone(),
+        notes: table.notes.clone(),
+    };
+    Manifest::new(run, &feature, &table.table, table.files.clone())
+}
+
+fn report(table: &Finished, path: PathBuf) -> FeatureReport {
+    FeatureReport {
+        table: table.table.name.clone(),
+        path,
+        rows: table.files.iter().map(|file| file.rows).sum(),
+        files: table.files.len() as u64,
+        bytes: table.files.iter().map(|file| file.bytes).sum(),
+        notes: table.notes.clone(),
+    }
+}
+
+/// Reads the key files of the job's features.
+fn read_key_files(job: &Job, plan: &ScanPlan) -> Result<Vec<Vec<Keys>>> {
+    let read = |file: &KeyFile| {
+        let key_type = match file.side {
+            Side::Left => plan.left_type,
+            Side::Right => plan.right_type,
+        };
+        read_keys(&file.path, key_type)
+    };
+    job.features.iter().map(|plan| plan.feature.key_files().iter().map(read).collect()).collect()
+}
+
+/// The keys of a file with one key a line; empty lines do not count.
+fn read_keys(path: &Path, key_type: KeyType) -> Result<Keys> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::input(format!("cannot read the keys: {error}")).path(path))?;
+    let mut keys = Keys::new(key_type);
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        match key_type {
+            _ if line.is_empty() => {}
+            KeyType::Utf8 => keys.push(KeyRef::Utf8(line)),
+            KeyType::Int64 => {
+                let key = line.parse().map_err(|_| {
+                    Error::input(format!("{line:?} is not an int64, as the input's keys are"))
+                        .path(path)
+                        .line(index as u64 + 1)
+                        .remedy("write one key a line")
+                })?;
+                keys.push(KeyRef::Int64(key));
+            }
+        }
+    }
+    Ok(keys)
+}
+
+/// Microseconds since 1970 by the clock.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    since.as_micros() as i64
+}
+
+/// Peak resident memory of this process in bytes, from Linux's `/proc`.
+pub(super) fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}

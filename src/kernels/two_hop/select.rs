@@ -1,0 +1,238 @@
+//! The K best columns of a row, found by summaries instead of a heap.
+//!
+//! 1. *Maxima.* The counters of a block are 32 strided groups; one vertical vector
+//!    maximum over the block gives the maximum of each group.
+//! 2. *Bound.* The columns of a block have about equal norms, so one integer threshold a block
+//!    stands for a score, for its largest norm. A score that at least K groups reach is a lower
+//!    bound on the K-th best. Bisection with interpolation finds one that few more than K reach.
+//! 3. *Candidates.* Only groups whose maximum reaches the bound, for the block's smallest norm, are read.
+//! 4. *Rank.* The candidates' exact scores are sorted.
+//!
+//! Steps 2 and 3 use f32 with a margin far above its error, so the candidates always hold every
+//! column of the K best, and the result depends on step 4 alone.
+
+use super::counters::{BLOCK, Counter, Counters, GROUPS};
+use super::score::Scoring;
+
+/// Probes of the bisection at most. Each halves the uncertainty; more cost more than the candidates
+/// they save.
+const PROBES: usize = 8;
+
+/// Relative margin between the bound and what the candidates must reach: ten times the error of the
+/// thresholds.
+const MARGIN: f32 = 1e-4;
+
+/// The norms of the columns, and of the blocks of columns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Norms {
+    /// Norm of each column, in units.
+    pub columns: Vec<u64>,
+    /// [`Scoring::gauge`] of the smallest norm of each block.
+    least: Vec<f32>,
+    /// [`Scoring::gauge`] of the largest norm of each block.
+    most: Vec<f32>,
+}
+
+impl Norms {
+    /// The norms `columns`, in units, for `scoring`.
+    pub fn new(columns: Vec<u64>, scoring: &Scoring) -> Norms {
+        let blocks = columns.chunks(BLOCK);
+        let least = blocks.clone().map(|block| block.iter().min().copied().unwrap_or(0));
+        let most = blocks.map(|block| block.iter().max().copied().unwrap_or(0));
+        let gauges = |norms: &mut dyn Iterator<Item = u64>| {
+            norms.map(|norm| scoring.gauge(norm)).collect::<Vec<f32>>()
+        };
+        let least = gauges(&mut { least });
+        let most = gauges(&mut { most });
+        Norms { columns, least, most }
+    }
+}
+
+/// What the selection keeps between rows.
+#[derive(Debug, Default)]
+pub struct Selection<T> {
+    /// Maxima of the groups of each touched block.
+    maxima: Vec<[T; GROUPS]>,
+    /// Gauges of each touched block.
+    least: Vec<f32>,
+    most: Vec<f32>,
+    /// The overlaps that the probed score needs, as real numbers, for each touched block.
+    overlaps: Vec<f32>,
+    /// The same as integers.
+    thresholds: Vec<T>,
+    /// Candidates: column and counter.
+    candidates: Vec<(u32, T)>,
+    /// Ranked candidates: negated score above, dense id below.
+    ranked: Vec<u64>,
+    /// The bound of the row before over its scale: where the next search begins. It changes how
+    /// long a search takes, never what is selected.
+    guess: f32,
+}
+
+/// The row that is selected from.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// How pairs are scored.
+    pub scoring: &'a Scoring,
+    /// The columns' norms.
+    pub norms: &'a Norms,
+    /// The dense id of each column.
+    pub nodes: &'a [u32],
+    /// The row's own norm, in units.
+    pub norm: u64,
+    /// The smallest counter that is kept, at least 1.
+    pub least: u64,
+    /// How many are kept.
+    pub top_k: usize,
+    /// The row's wedges, which its columns cannot outnumber.
+    pub wedges: u64,
+}
+
+/// A score between two that `low.1` and `high.1` groups reach, that about `aim` should reach. Kept
+/// off the ends, so that the interval always shrinks.
+fn between(low: (f32, usize), high: (f32, usize), aim: f32) -> f32 {
+    let (most, least) = (low.1 as f32, high.1 as f32);
+    let part = (most - aim) / (most - least).max(1.0);
+    low.0 + (high.0 - low.0) * part.clamp(0.1, 0.9)
+}
+
+impl<T: Counter> Selection<T> {
+    /// Appends the best columns of `counters` to `out`: score and dense id, best first.
+    pub fn select(&mut self, counters: &Counters<T>, row: Row<'_>, out: &mut Vec<(f32, u32)>) {
+        self.summarise(counters, row);
+        let bound = self.bound(row);
+        self.collect(counters, row, bound);
+        self.rank(row, out);
+    }
+
+    /// Step 1.
+    fn summarise(&mut self, counters: &Counters<T>, row: Row<'_>) {
+        self.maxima.clear();
+        self.least.clear();
+        self.most.clear();
+        for &block in counters.blocks() {
+            let mut maxima = [T::default(); GROUPS];
+            for values in counters.block(block).as_chunks::<GROUPS>().0 {
+                for (maximum, &value) in maxima.iter_mut().zip(values) {
+                    *maximum = value.max(*maximum);
+                }
+            }
+            self.maxima.push(maxima);
+            self.least.push(row.norms.least[block as usize]);
+            self.most.push(row.norms.most[block as usize]);
+        }
+    }
+
+    /// Step 2: a score that at least `top_k` columns reach, or 0.
+    fn bound(&mut self, row: Row<'_>) -> f32 {
+        let wanted = row.top_k;
+        if row.wedges <= 4 * wanted as u64 || self.maxima.len() * GROUPS < wanted {
+            return 0.0;
+        }
+        let enough = wanted + wanted / 8 + 4;
+        let aim = (wanted + wanted / 16 + 2) as f32;
+        let scale = row.scoring.gauge(row.norm).max(1.0);
+        let mut probe = if self.guess > 0.0 { self.guess / scale } else { 1.0 };
+        // Scores with the number of groups that reach them, from either side.
+        let (mut low, mut high) = ((0.0f32, 0), (f32::MAX, 0));
+        for _ in 0..PROBES {
+            let reached = self.reached(row, probe);
+            if reached >= wanted {
+                low = (probe, reached);
+                if reached <= enough {
+                    break;
+                }
+            } else {
+                high = (probe, reached);
+            }
+            // The number falls about as a power of the score, with an exponent around -3.
+            let part = aim / reached.max(1) as f32;
+            probe = match (low.0 > 0.0, high.0 < f32::MAX) {
+                (true, true) => between(low, high, aim),
+                (true, false) => low.0 / libm::cbrtf(part).clamp(0.3, 0.95),
+                (false, _) => high.0 / libm::cbrtf(part).clamp(1.05, 3.0),
+            };
+        }
+        if low.0 > 0.0 {
+            self.guess = low.0 * scale;
+        }
+        low.0
+    }
+
+    /// How many groups hold a column that surely scores `score` or more.
+    fn reached(&mut self, row: Row<'_>, score: f32) -> usize {
+        row.scoring.overlaps(score, row.norm, &self.most, &mut self.overlaps);
+        self.set_thresholds(row);
+        let mut reached = 0;
+        // A counter of 8 bits holds the sum over 255 blocks.
+        for (maxima, thresholds) in self.maxima.chunks(255).zip(self.thresholds.chunks(255)) {
+            let mut sums = [T::default(); GROUPS];
+            for (maxima, &threshold) in maxima.iter().zip(thresholds) {
+                for (sum, &maximum) in sums.iter_mut().zip(maxima) {
+                    *sum = sum.plus(T::small(maximum >= threshold));
+                }
+            }
+            reached += sums.iter().map(|sum| sum.wide() as usize).sum::<usize>();
+        }
+        reached
+    }
+
+    /// Sets `thresholds` from `overlaps`.
+    fn set_thresholds(&mut self, row: Row<'_>) {
+        let least = T::at_most(row.least);
+        self.thresholds.clear();
+        self.thresholds.extend(self.overlaps.iter().map(|&real| T::reaching(real).max(least)));
+    }
+
+    /// Step 3.
+    fn collect(&mut self, counters: &Counters<T>, row: Row<'_>, bound: f32) {
+        self.candidates.clear();
+        let score = bound * (1.0 - MARGIN);
+        row.scoring.overlaps(score, row.norm, &self.least, &mut self.overlaps);
+        self.set_thresholds(row);
+        let blocks = counters.blocks().iter().zip(&self.thresholds);
+        for ((&block, &threshold), maxima) in blocks.zip(&self.maxima) {
+            // A byte for each group, 1 if it is hit; eight of them at a time.
+            let hits = maxima.map(|maximum| u8::from(maximum >= threshold));
+            let hits: [u64; GROUPS / 8] = bytemuck::cast(hits);
+            if hits.iter().fold(0, |any, word| any | word) == 0 {
+                continue;
+            }
+            let values = counters.block(block);
+            for (word, &hits) in hits.iter().enumerate() {
+                let mut hits = u64::from_le(hits);
+                while hits != 0 {
+                    let group = word * 8 + hits.trailing_zeros() as usize / 8;
+                    hits &= hits - 1;
+                    for (depth, values) in values.as_chunks::<GROUPS>().0.iter().enumerate() {
+                        let value = values[group & (GROUPS - 1)];
+                        if value >= threshold {
+                            let column = block as usize * BLOCK + depth * GROUPS + group;
+                            self.candidates.push((column as u32, value));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Step 4.
+    fn rank(&mut self, row: Row<'_>, out: &mut Vec<(f32, u32)>) {
+        self.ranked.clear();
+        self.ranked.extend(self.candidates.iter().map(|&(column, value)| {
+            let column = column as usize;
+            let score = row.scoring.score(value.wide(), row.norm, row.norms.columns[column]);
+            // Scores are positive, so their bits are in the order of their values.
+            u64::from(!score.to_bits()) << 32 | u64::from(row.nodes[column])
+        }));
+        if self.ranked.len() > 2 * row.top_k {
+            self.ranked.select_nth_unstable(row.top_k);
+            self.ranked.truncate(row.top_k);
+        }
+        self.ranked.sort_unstable();
+        self.ranked.truncate(row.top_k);
+        out.extend(
+            self.ranked.iter().map(|&key| (f32::from_bits(!((key >> 32) as u32)), key as u32)),
+        );
+    }
+}

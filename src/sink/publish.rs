@@ -1,0 +1,159 @@
+//! Publishing all or nothing: a run's claim on one partition, its staging, its commit.
+//!
+//! **What a reader may rely on.** A partition's folder is replaced as a whole ([`super::journal`]).
+//! Whoever opens the folder once and reads through it, or reads one file, sees one run. Whoever
+//! opens several files by path, one after the other, while a rerun is published may get the first
+//! of the old and the rest of the new; `_SUCCESS` and the manifest tell: they name the bytes and
+//! the hash of every file. The tables of a run follow one another by a rename each.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::files::{create_folders, failed, remove, sync_folder};
+use super::journal::{Journal, Staged, clean, dates_in, journal_path, recover, staging_path};
+use super::lock::PartitionLock;
+use super::manifest::Manifest;
+use crate::model::{Error, Result, format_date};
+
+/// Folder below the root for everything that is not published yet.
+const TMP: &str = "_tmp";
+
+/// One run's claim on the partitions `dt=YYYY-MM-DD` of all tables below a root.
+///
+/// Dropping it before [`Output::commit`] removes everything that the run wrote.
+#[derive(Debug)]
+pub struct Output {
+    root: PathBuf,
+    date: String,
+    run_id: String,
+    staging: PathBuf,
+    /// The journal is written: the staging belongs to the commit and must stay.
+    decided: bool,
+    /// Folders of tables that did not exist before the commit, the outermost first.
+    made: Vec<PathBuf>,
+    /// Dropped last, when the staging is gone.
+    _lock: PartitionLock,
+}
+
+impl Output {
+    /// Claims the partition of `as_of_us` (microseconds since 1970) below `root`, which is created
+    /// if it is missing. Completes commits that were cut off, removes the staging of dead runs,
+    /// and tries whether `root` takes writes.
+    ///
+    /// # Errors
+    /// When another run publishes the same partition, when `root` cannot be written, and when a
+    /// commit that was cut off cannot be completed.
+    pub fn open(root: &Path, as_of_us: i64, run_id: &str) -> Result<Output> {
+        check_name("run id", run_id)?;
+        let (date, tmp) = (format_date(as_of_us), root.join(TMP));
+        let lock = PartitionLock::take(&tmp, &date)?;
+        recover(root, &tmp, &date)?;
+        for other in dates_in(&tmp)?.iter().filter(|other| **other != date) {
+            // A date that another run holds is alive. One that cannot be completed is for the next
+            // run of that date to report: it must not stop this one.
+            if let Ok(Some(_other_lock)) = PartitionLock::try_take(&tmp, other) {
+                let _ = recover(root, &tmp, other);
+            }
+        }
+        let staging = staging_path(&tmp, &date, run_id);
+        fs::create_dir(&staging).map_err(|e| failed("create the folder", &staging, &e))?;
+        let (root, run_id) = (root.to_path_buf(), run_id.to_string());
+        Ok(Output { root, date, run_id, staging, decided: false, made: Vec::new(), _lock: lock })
+    }
+
+    /// Path of part `part` of table `table` in the staging, whose folder is created.
+    ///
+    /// # Errors
+    /// When `table` cannot name a folder, and when the folder cannot be created.
+    pub fn part_path(&self, table: &str, part: usize) -> Result<PathBuf> {
+        check_name("table", table)?;
+        let folder = self.staging.join(table);
+        fs::create_dir_all(&folder).map_err(|e| failed("create the folder", &folder, &e))?;
+        Ok(folder.join(format!("part-{part:05}.parquet")))
+    }
+
+    /// Publishes every staged table, one manifest each. Gives the partitions' folders in ascending
+    /// order of table.
+    ///
+    /// # Errors
+    /// When the manifests are not those of the staged files, and when anything cannot be written.
+    /// Nothing is then published, but for one case: where some tables are in place already and
+    /// another cannot be put there, the next [`Output::open`] completes the commit.
+    pub fn commit(mut self, mut manifests: Vec<Manifest>) -> Result<Vec<PathBuf>> {
+        manifests.sort_by(|a, b| a.table.cmp(&b.table));
+        self.check(&manifests)?;
+        let tmp = self.root.join(TMP);
+        let mut tables = Vec::new();
+        for manifest in &manifests {
+            let success = manifest.write(&self.staging.join(&manifest.table))?;
+            tables.push(Staged { table: manifest.table.clone(), success });
+            self.made.extend(create_folders(&self.root.join(&manifest.table))?);
+        }
+        sync_folder(&self.staging)?;
+        sync_folder(&tmp)?;
+        let journal = Journal { date: self.date.clone(), run_id: self.run_id.clone(), tables };
+        journal.write(&tmp)?;
+        self.decided = true;
+        match journal.roll_forward(&self.root, &tmp) {
+            Ok(partitions) => {
+                // All is published. What cannot be removed now is removed by the next run.
+                let _ = clean(&tmp, &self.date);
+                Ok(partitions)
+            }
+            Err(error) if journal.begun(&self.root) => Err(error),
+            Err(error) => {
+                self.decided = remove(&journal_path(&tmp, &self.date)).is_err();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether `manifests`, in order of table, describe exactly what is staged.
+    fn check(&self, manifests: &[Manifest]) -> Result<()> {
+        let listed: BTreeSet<PathBuf> = manifests
+            .iter()
+            .flat_map(|m| m.files.iter().map(|f| self.staging.join(&m.table).join(&f.name)))
+            .collect();
+        let list = || -> std::io::Result<BTreeSet<PathBuf>> {
+            let mut found = BTreeSet::new();
+            for folder in fs::read_dir(&self.staging)? {
+                for file in fs::read_dir(folder?.path())? {
+                    found.insert(file?.path());
+                }
+            }
+            Ok(found)
+        };
+        let staged = list().map_err(|e| failed("list the staging", &self.staging, &e))?;
+        let repeated = manifests.windows(2).find(|pair| pair[0].table == pair[1].table);
+        let differing = repeated.map(|pair| self.staging.join(&pair[0].table));
+        match differing.or_else(|| listed.symmetric_difference(&staged).next().cloned()) {
+            None => Ok(()),
+            Some(path) => Err(Error::engine("the manifests are not those of the staged files")
+                .path(path)
+                .remedy("this is a defect of the engine: please report it")),
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !self.decided {
+            // What cannot be removed now is removed by the next run.
+            let _ = remove(&self.staging);
+            for folder in self.made.iter().rev() {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
+/// Whether `name` can name a folder beside ours, which begin with an underscore.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && !name.starts_with('_') && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(Error::publish(format!("the {what} {name:?} cannot name a folder"))
+        .remedy("use letters, digits, - and _, and do not begin with _"))
+}

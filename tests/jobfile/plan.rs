@@ -1,0 +1,143 @@
+//! The plan as a graph of stages.
+
+use pingraph::job::{Plan, PlanStage};
+
+use crate::example::EXAMPLE;
+use crate::support::{SHORT, load};
+
+fn stage(name: &str, inputs: &[&str], publishes: bool) -> PlanStage {
+    PlanStage {
+        name: name.to_owned(),
+        what: format!("does {name}"),
+        memory: String::new(),
+        inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        publishes,
+    }
+}
+
+fn error(stages: Vec<PlanStage>) -> String {
+    Plan::new(stages).err().unwrap().to_string()
+}
+
+#[test]
+fn stages_stand_after_their_inputs() {
+    let text = EXAMPLE.replace("[sink", "[features.pop.popularity]\n[sink");
+    let plan = Plan::of(&load(&text).unwrap()).unwrap();
+    let names: Vec<&str> = plan.stages().map(|stage| stage.name.as_str()).collect();
+    for stage in plan.stages() {
+        let own = names.iter().position(|name| *name == stage.name).unwrap();
+        for input in &stage.inputs {
+            assert!(names.iter().position(|name| name == input).unwrap() < own);
+        }
+    }
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    assert_eq!(
+        sorted,
+        [
+            "assemble",
+            "build",
+            "dictionary",
+            "pop (popularity)",
+            "publish",
+            "read",
+            "related_v1 (co_engagement)",
+            "shuffle",
+            "totals",
+            "transpose",
+            "write pop_pin",
+            "write pop_user",
+            "write related_v1",
+        ]
+    );
+    let input_of =
+        |name: &str| plan.stages().find(|stage| stage.name == name).unwrap().inputs.clone();
+    assert_eq!(input_of("publish"), ["write pop_user", "write pop_pin", "write related_v1"]);
+    assert_eq!(input_of("pop (popularity)"), ["assemble", "totals"]);
+    assert_eq!(input_of("related_v1 (co_engagement)"), ["assemble"]);
+}
+
+#[test]
+fn stages_that_features_share_appear_once() {
+    let seeds = "seeds = \"seeds.txt\"";
+    let text = SHORT.replace("top_k = 10", seeds);
+    let text = format!("{text}[features.b.weighted]\n{seeds}\n[features.c.weighted]\n");
+    let plan = Plan::of(&load(&text).unwrap()).unwrap();
+    let count = |name: &str| plan.stages().filter(|stage| stage.name == name).count();
+    assert_eq!(count("keys seeds.txt"), 1);
+    assert_eq!(count("assemble"), 1);
+    assert_eq!(count("totals"), 0);
+    let users = plan.stages().filter(|stage| stage.inputs.iter().any(|i| i == "keys seeds.txt"));
+    assert_eq!(users.count(), 2);
+}
+
+#[test]
+fn memory_says_what_is_kept() {
+    let memory = |text: &str, name: &str| {
+        let plan = Plan::of(&load(text).unwrap()).unwrap();
+        plan.stages().find(|stage| stage.name == name).unwrap().memory.clone()
+    };
+    assert_eq!(memory(SHORT, "shuffle"), "8 B of ids an event");
+    assert_eq!(memory(SHORT, "build"), "4 B an edge, 8 B a node");
+    let weighted = EXAMPLE.replace("co_engagement", "weighted");
+    assert_eq!(
+        memory(&weighted, "shuffle"),
+        "8 B of ids + 8 B of age and action + 8 B of weight an event"
+    );
+    assert_eq!(memory(&weighted, "build"), "4 B + 8 B of weight an edge, 8 B a node");
+}
+
+#[test]
+fn text_and_dot_name_every_stage_and_edge() {
+    let plan = Plan::of(&load(EXAMPLE).unwrap()).unwrap();
+    let (text, dot) = (plan.text(), plan.dot());
+    let mut edges = 0;
+    for (index, stage) in plan.stages().enumerate() {
+        assert!(text.contains(&format!("{:>4}  {}", index + 1, stage.name)), "{text}");
+        assert!(text.contains(&stage.what));
+        assert!(dot.contains(&format!("label = \"{}\"", stage.name)), "{dot}");
+        edges += stage.inputs.len();
+    }
+    assert!(dot.starts_with("digraph {"));
+    assert_eq!(dot.matches(" -> ").count(), edges);
+    assert_eq!(dot.matches("style = bold").count(), 1);
+}
+
+#[test]
+fn dot_escapes_quotes() {
+    let plan = Plan::new(vec![stage("a \"b\"", &[], true)]).unwrap();
+    assert!(plan.dot().contains("label = \"a \\\"b\\\"\""), "{}", plan.dot());
+}
+
+#[test]
+fn a_cycle_is_an_error() {
+    let stages =
+        vec![stage("a", &["b"], false), stage("b", &["a"], false), stage("c", &["b"], true)];
+    let error = error(stages);
+    assert!(
+        ["a", "b"]
+            .iter()
+            .any(|name| error == format!("stage {name}: it waits for itself, through its inputs")),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unused_stage_is_an_error() {
+    let stages = vec![stage("a", &[], false), stage("b", &["a"], false), stage("c", &["a"], true)];
+    assert_eq!(error(stages), "stage b: nothing that is published needs it");
+}
+
+#[test]
+fn a_missing_or_ambiguous_input_is_an_error() {
+    assert_eq!(
+        error(vec![stage("a", &["z"], true)]),
+        "stage a: it waits for `z`, which is no stage"
+    );
+    assert_eq!(
+        error(vec![stage("a", &[], true), stage("a", &[], false)]),
+        "stage a: two different stages have this name"
+    );
+    let twice = vec![stage("a", &[], true), stage("a", &[], true)];
+    assert_eq!(Plan::new(twice).unwrap().stages().count(), 1);
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Runs every test of the project: formatting, lints, unit, integration and documentation tests, and
+# the readers of other languages. Needs the Rust toolchain; installs everything else under target/.
+# A part whose tool cannot be had is named at the end as skipped, never passed over in silence.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+failed=()
+skipped=()
+
+part() { # part NAME COMMAND...: runs one part and remembers if it failed.
+  local name=$1 begin=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  if "$@"; then
+    printf -- '-- %s: passed in %d s\n' "$name" $((SECONDS - begin))
+  else
+    failed+=("$name")
+    printf -- '-- %s: FAILED\n' "$name"
+  fi
+}
+
+python_environment() { # A Python environment with the readers that users have.
+  local env=target/python
+  [ -x "$env/bin/python" ] || python3 -m venv "$env" || return 1
+  "$env/bin/python" -c 'import polars, duckdb, pandas, pyarrow' 2>/dev/null ||
+    "$env/bin/pip" install --quiet -r tests/python/requirements.txt
+}
+
+part "formatting" cargo fmt --check
+part "lints" cargo clippy --quiet --all-targets --locked -- -D warnings
+part "lints without prefetch" cargo clippy --quiet --lib --no-default-features --locked -- -D warnings
+part "tests" cargo test --locked --lib --bins --tests
+part "documentation and README" cargo test --locked --doc
+
+if command -v python3 >/dev/null && python_environment; then
+  part "readers: Polars, DuckDB, pandas" target/python/bin/python tests/python/read_features.py
+else
+  skipped+=("readers: Polars, DuckDB, pandas (no Python environment)")
+fi
+
+if cargo deny --version >/dev/null 2>&1; then
+  part "licences and advisories" cargo deny --offline check licenses bans sources
+else
+  skipped+=("licences and advisories (cargo deny is not installed)")
+fi
+
+printf '\n'
+for name in ${skipped[@]+"${skipped[@]}"}; do printf 'SKIPPED: %s\n' "$name"; done
+for name in ${failed[@]+"${failed[@]}"}; do printf 'FAILED: %s\n' "$name"; done
+[ ${#failed[@]} -eq 0 ] || exit 1
+printf 'All parts passed, %d skipped.\n' ${#skipped[@]}

@@ -1,0 +1,13 @@
+//! The first promise: the same bytes on every topology, and what follows from it.
+//!
+//! | family | what it would catch |
+//! |---|---|
+//! | jobs | a job of jobs/ whose files depend on the number of workers |
+//! | signals | the same for every signal and its variants, on Zipf-heavy data with ties and duplicates |
+//! | files | a result that depends on how the input is cut into files |
+//! | as_of | an event at or after `as_of` that shows in a feature |
+
+mod as_of;
+mod jobs;
+mod signals;
+mod support;
