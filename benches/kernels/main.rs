@@ -10,6 +10,7 @@ mod ingest;
 mod job;
 mod per_item;
 mod propagate;
+mod seeded;
 mod two_hop;
 
 use criterion::Criterion;
@@ -20,6 +21,7 @@ fn main() {
     ingest::bench(&mut criterion);
     two_hop::bench(&mut criterion);
     propagate::bench(&mut criterion);
+    seeded::bench(&mut criterion);
     job::bench(&mut criterion);
     criterion.final_summary();
 }
