@@ -2,8 +2,15 @@
 //!
 //! Throughput is printed as nanoseconds per item; the name of the group says what an item is.
 
+// A benchmark that cannot be set up has nothing better to do than to say so and stop.
+#![allow(clippy::expect_used)]
+
 mod graphs;
+mod ingest;
+mod job;
 mod per_item;
+mod propagate;
+mod seeded;
 mod two_hop;
 
 use criterion::Criterion;
@@ -11,6 +18,10 @@ use criterion::Criterion;
 fn main() {
     let mut criterion =
         Criterion::default().with_measurement(per_item::PerItem).configure_from_args();
+    ingest::bench(&mut criterion);
     two_hop::bench(&mut criterion);
+    propagate::bench(&mut criterion);
+    seeded::bench(&mut criterion);
+    job::bench(&mut criterion);
     criterion.final_summary();
 }

@@ -100,7 +100,7 @@ fn graph(job: &Job, out: &mut dyn Write) -> io::Result<()> {
     for (action, rule) in &job.scan.actions {
         match rule {
             ActionRule::Weight(weight) => {
-                // To nine digits, since fixed point holds 0.2 as 0.19999999995.
+                // Nine digits are what fixed point resolves, so 0.2 shows as 0.2.
                 let weight = (fixed_to_f64(*weight) * 1e9).round() / 1e9;
                 writeln!(out, "  {action:?} weighs {weight}")?;
             }

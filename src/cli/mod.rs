@@ -1,16 +1,16 @@
 //! The command line: one file a subcommand. Only here is anything printed.
 
 mod console;
-mod estimate;
-mod explain;
+pub mod estimate;
+pub mod explain;
 mod format;
 mod generate;
 mod inspect;
-mod job_args;
+pub mod job_args;
 mod plot;
 mod run;
 mod sample;
-mod signals;
+pub mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;

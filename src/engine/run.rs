@@ -71,7 +71,7 @@ pub fn run(job: &Job, workers: Workers) -> Result<Report> {
 pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Report> {
     let begin = Instant::now();
     let plan = job.source.plan(&job.scan)?;
-    let id = run_id(&job.canonical, &inputs(&plan), job.as_of_us);
+    let id = run_id(&job.canonical, &inputs(job, &plan), job.as_of_us);
     let output = Output::open(&job.out, job.as_of_us, &id)?;
     let created_us = options.created_us.unwrap_or_else(now_us);
     let goal = Goal::Publish { output, created_us };
@@ -155,12 +155,21 @@ fn execute(
     }
 }
 
-/// Path, bytes and modification time of the input files: what identifies a run's input.
-fn inputs(plan: &ScanPlan) -> Vec<(String, u64, i64)> {
-    let identify = |file: &crate::source::InputFile| {
-        (file.path.display().to_string(), file.bytes, file.modified_us)
-    };
-    plan.files.iter().map(identify).collect()
+/// Path, bytes and modification time of the files that a run reads, key files among them: what
+/// identifies its input.
+fn inputs(job: &Job, plan: &ScanPlan) -> Vec<(String, u64, i64)> {
+    let events = plan
+        .files
+        .iter()
+        .map(|file| (file.path.display().to_string(), file.bytes, file.modified_us));
+    let keys = job.features.iter().flat_map(|plan| plan.feature.key_files()).map(|file| {
+        let metadata = std::fs::metadata(&file.path).ok();
+        let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+        let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let bytes = metadata.map_or(0, |metadata| metadata.len());
+        (file.path.display().to_string(), bytes, since.map_or(0, |time| time.as_micros() as i64))
+    });
+    events.chain(keys).collect()
 }
 
 /// Writes the rejects of `shared`, if there are any.
@@ -170,7 +179,7 @@ fn keep_rejects(shared: &Shared) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let job = &shared.job;
-    let id = run_id(&job.canonical, &inputs(&shared.plan), job.as_of_us);
+    let id = run_id(&job.canonical, &inputs(job, &shared.plan), job.as_of_us);
     write_rejects(&job.out, job.as_of_us, &id, &rejects).map(Some)
 }
 
@@ -195,7 +204,7 @@ fn publish(
         canonical: shared.job.canonical.clone(),
         as_of_us: shared.job.as_of_us,
         created_us,
-        inputs: inputs(&shared.plan)
+        inputs: inputs(&shared.job, &shared.plan)
             .into_iter()
             .map(|(path, bytes, modified_us)| InputRecord::new(path, bytes, modified_us))
             .collect(),

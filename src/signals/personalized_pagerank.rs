@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Feature, KeyFile, ParamDoc, Signal, SignalDoc, Step};
+use super::{Feature, GraphSchema, KeyFile, ParamDoc, Signal, SignalDoc, Step};
 use crate::graph::{Dictionary, Graph, Needs};
 use crate::kernels::seeded::{Components, Walk};
 use crate::model::{Column, ColumnType, Error, Field, KeyRef, Keys, Result, Rows, Side, Table};
@@ -121,10 +121,7 @@ impl Signal for PersonalizedPagerank {
     }
 
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>> {
-        let params: Params = toml::Value::Table(params).try_into().map_err(|error| {
-            let at = format!("features.{feature}.personalized_pagerank");
-            Error::job(toml_message(&error)).column(at)
-        })?;
+        let params: Params = super::parse(params)?;
         let top_k = params.top_k.unwrap_or(TOP_K as i64);
         if !(1..=10_000).contains(&top_k) {
             return Err(range("top_k", top_k, "1 to 10000"));
@@ -141,11 +138,6 @@ impl Signal for PersonalizedPagerank {
             target: target(params.accuracy)?,
         }))
     }
-}
-
-/// The first line of a TOML error, which is the one that says what is wrong.
-fn toml_message(error: &toml::de::Error) -> String {
-    error.message().lines().next().unwrap_or_default().to_string()
 }
 
 fn range(name: &str, value: impl std::fmt::Display, allowed: &str) -> Error {
@@ -203,7 +195,7 @@ struct Configured {
 }
 
 impl Feature for Configured {
-    fn tables(&self, schema: &super::GraphSchema) -> Vec<Table> {
+    fn tables(&self, schema: &GraphSchema) -> Vec<Table> {
         let right = &schema.names.right;
         let field = |suffix: &str, column_type, doc: String| Field {
             name: format!("{right}_{suffix}"),

@@ -9,6 +9,9 @@
 //! | seeds | a sample that changes, an unknown key that stops a job |
 //! | gowalla | what only real degree shapes bring out |
 
+// A test that cannot be set up has nothing better to do than to panic.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
