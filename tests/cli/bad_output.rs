@@ -107,7 +107,7 @@ fn a_full_disk() {
     let (before, paths) = (files(&related).unwrap(), tree(&disk.0));
     place.run(&to_disk).fails(
         5,
-        "disk/out/_tmp/dt=2026-11-01.*/*/part-00000.parquet: cannot *: No space left on device (os \
+        "disk/out/_tmp/dt=2026-11-01.*/*/part-00000*.parquet: cannot *: No space left on device (os \
          error 28); free some space there, or publish to another file system",
     );
     assert_eq!(tree(&disk.0), paths);

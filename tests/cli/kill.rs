@@ -108,6 +108,7 @@ fn killed_at_any_moment_readers_see_whole_partitions_and_the_next_run_works() {
         half_way += u32::from(place.path("out/_tmp").exists());
     }
     assert_eq!(published(&place, &[]), later);
+    println!("{half_way} kills left staging, {unfinished} came before the last rename");
     assert!(half_way >= KILLS / 3, "{half_way} kills hit a run with staging, {unfinished} in time");
 }
 

@@ -191,6 +191,15 @@ pub fn files(folder: &Path) -> Option<Files> {
     Some(found)
 }
 
+/// The only part file of a partition.
+#[track_caller]
+pub fn only_part(partition: &Path) -> fs::File {
+    let names = files(partition).unwrap().into_keys();
+    let parts: Vec<String> = names.filter(|name| name.ends_with(".parquet")).collect();
+    assert_eq!(parts.len(), 1, "{parts:?}");
+    fs::File::open(partition.join(&parts[0])).unwrap()
+}
+
 /// Fails unless `_SUCCESS`, the manifest and the files agree.
 #[track_caller]
 pub fn assert_whole(files: &Files) {

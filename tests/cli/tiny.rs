@@ -2,7 +2,6 @@
 //! datasets/tiny/README.md derives by hand.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -12,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pingraph::Workers;
 use pingraph::job::{Job, Overrides};
 
-use crate::support::PARTITION;
+use crate::support::{PARTITION, only_part};
 
 /// How far a value may be from the one derived.
 const TOLERANCE: f64 = 1e-6;
@@ -30,7 +29,7 @@ struct Table(RecordBatch);
 
 impl Table {
     fn read(root: &Path, name: &str) -> Table {
-        let file = File::open(root.join(name).join(PARTITION).join("part-00000.parquet")).unwrap();
+        let file = only_part(&root.join(name).join(PARTITION));
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
         let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
         assert_eq!(batches.len(), 1, "{name}");
