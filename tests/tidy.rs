@@ -6,6 +6,15 @@
 //! * every signal is registered, documented and has its oracle;
 //! * the documents name no place of one machine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests are not seen as tests, and a test that is skipped says so"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -8,6 +8,15 @@
 //! | `commands` | flags that do nothing, summaries and logs that others cannot read |
 //! | `tiny` | any signal whose published values differ from those derived by hand |
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests are not seen as tests, and a test that is skipped says so"
+)]
+
 mod bad_input;
 mod bad_output;
 mod commands;
