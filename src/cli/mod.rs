@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
 fn command(cli: &Cli, console: &Console, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console, cli.quiet, out),
-        Command::Generate(args) => generate::run(args, out),
+        Command::Generate(args) => generate::run(args, console, out),
         Command::Inspect(args) => inspect::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Estimate(args) => estimate::run(args, out),

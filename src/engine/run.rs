@@ -15,7 +15,7 @@ use super::shared::{Shared, lock};
 use super::stage::Place;
 use crate::graph::{EdgeRules, Graph};
 use crate::job::Job;
-use crate::model::{Error, KeyRef, KeyType, Keys, Reject, Result, Side};
+use crate::model::{Error, ErrorKind, KeyRef, KeyType, Keys, Reject, Result, Side, nearest};
 use crate::signals::KeyFile;
 use crate::sink::{FeatureRecord, InputRecord, Manifest, Output, RunRecord, run_id, write_rejects};
 use crate::source::ScanPlan;
@@ -144,7 +144,9 @@ fn execute(
     }
     match shared.failure() {
         Some(error) => {
-            if let Goal::Publish { .. } = &features.goal {
+            let published = matches!(features.goal, Goal::Publish { .. });
+            // An interrupted run has not seen all rows, and leaves nothing behind.
+            if published && error.kind != ErrorKind::Interrupted {
                 keep_rejects(&shared)?;
             }
             Err(error)
@@ -191,7 +193,9 @@ fn publish(
     let shared = features.shared.clone();
     let graph = shared.graph.get()?;
     let rejects = keep_rejects(&shared)?;
+    shared.finish("write");
     warn_if_empty(&shared, &graph);
+    warn_of_unseen_actions(&shared);
     let example = lock(&features.example).clone();
     let finished = std::mem::take(&mut *lock(&features.finished));
     let run = RunRecord {
@@ -215,6 +219,7 @@ fn publish(
     let Some(paths) = paths else {
         return Err(shared.failure().unwrap_or_else(|| Error::publish("nothing was published")));
     };
+    shared.finish("publish");
     // The sink gives the partitions in ascending order of table.
     let mut names: Vec<&str> = finished.iter().map(|table| table.table.name.as_str()).collect();
     names.sort_unstable();
@@ -253,6 +258,26 @@ fn warn_if_empty(shared: &Shared, graph: &Graph) {
          window, {} of actions that the job does not name, {} bad",
         scan.rows_read, scan.rows_after_as_of, scan.rows_before_window, ignored, scan.rows_rejected,
     ));
+}
+
+/// Names the job's actions that no event has, most likely misspelt.
+fn warn_of_unseen_actions(shared: &Shared) {
+    let scan = lock(&shared.scan).clone();
+    let names = shared.job.scan.actions.iter().map(|(name, _)| name);
+    let unseen: Vec<&String> = names.filter(|n| !scan.rows_by_action.contains_key(*n)).collect();
+    // Where no row was looked at, the actions are not to blame.
+    let none_seen = scan.rows_admitted == 0 && scan.rows_ignored.is_empty();
+    if unseen.is_empty() || none_seen {
+        return;
+    }
+    let ignored = || scan.rows_ignored.keys().map(String::as_str);
+    let guess = unseen.iter().find_map(|name| nearest(name, ignored()));
+    let remedy = match guess {
+        Some(name) => format!("did you mean {name:?}?"),
+        None => "see graph.actions in the job file".to_string(),
+    };
+    let list: Vec<String> = unseen.iter().map(|name| format!("{name:?}")).collect();
+    shared.warn(format!("no event has action {}; {remedy}", list.join(" or ")));
 }
 
 fn manifest(job: &Job, run: &RunRecord, table: &Finished) -> Manifest {

@@ -20,6 +20,7 @@ mod degree;
 mod event_logs;
 mod graphs;
 mod ingest;
+mod pagerank;
 mod popularity;
 mod seeded;
 mod two_hop;
