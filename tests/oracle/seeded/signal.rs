@@ -3,7 +3,6 @@
 // A test that cannot be set up has nothing better to do than to panic.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
