@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 
-use crate::support::{CSV_JOB, GOOD, HEADER, Outcome, Place, assert_line};
+use crate::support::{CSV_JOB, GOOD, HEADER, Outcome, Place, assert_line, skip};
 
 /// A user without rights of its own.
 const NOBODY: u32 = 65534;
@@ -124,7 +124,7 @@ fn no_read_permission() {
         // Root reads everything, so another user runs the job.
         let mut probe = place.command(&["--version"]);
         if !probe.uid(NOBODY).gid(NOBODY).status().is_ok_and(|status| status.success()) {
-            println!("SKIPPED: no read permission (root reads all, and no other user can run)");
+            skip("no read permission (root reads all, and no other user can run)");
             return;
         }
         command.uid(NOBODY).gid(NOBODY);

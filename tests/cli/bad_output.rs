@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{CSV_JOB, GOOD, Outcome, PARTITION, Place, assert_whole, files, tree};
+use crate::support::{CSV_JOB, GOOD, Outcome, PARTITION, Place, assert_whole, files, skip, tree};
 
 /// A user without rights of its own.
 const NOBODY: u32 = 65534;
@@ -79,7 +79,7 @@ fn an_output_without_write_permission() {
         // Root writes everywhere, so another user runs the job.
         let mut probe = place.command(&["--version"]);
         if !probe.uid(NOBODY).gid(NOBODY).status().is_ok_and(|status| status.success()) {
-            println!("SKIPPED: no write permission (root writes all, and no other user can run)");
+            skip("no write permission (root writes all, and no other user can run)");
             return;
         }
         command.uid(NOBODY).gid(NOBODY);
@@ -96,7 +96,7 @@ fn an_output_without_write_permission() {
 fn a_full_disk() {
     let place = Place::new(LARGE_JOB);
     let Some(disk) = Tmpfs::mount(&place.path("disk"), "300k") else {
-        println!("SKIPPED: a full disk (this process may not mount a tmpfs)");
+        skip("a full disk (this process may not mount a tmpfs)");
         return;
     };
     // An earlier run, small enough to fit, stays as it is.
