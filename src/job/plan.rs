@@ -247,7 +247,7 @@ fn graph_stages(job: &Job, needs: Needs) -> Vec<PlanStage> {
         stages.push(stage(
             "totals",
             "events, distinct counterparts and weight of each node by action and window",
-            &format!("{} B a node ({slots} slots of 24 B, and 8 B of recency)", slots * 24 + 8),
+            &format!("{} B a node ({slots} slots of 16 B, and 8 B of recency)", slots * 16 + 8),
             &["shuffle", "dictionary"],
         ));
     }
