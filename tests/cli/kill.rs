@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
@@ -110,6 +111,36 @@ fn killed_at_any_moment_readers_see_whole_partitions_and_the_next_run_works() {
     assert_eq!(published(&place, &[]), later);
     println!("{half_way} kills left staging, {unfinished} came before the last rename");
     assert!(half_way >= KILLS / 3, "{half_way} kills hit a run with staging, {unfinished} in time");
+}
+
+#[test]
+fn a_reader_that_never_looks_away_always_finds_every_partition() {
+    let place = Place::new(JOB);
+    let other = ["--set", "source.synthetic={ lefts = 50, rights = 30 }"];
+    let (one, two) = (published(&place, &other), published(&place, &EARLIER));
+    let paths = TABLES.map(|table| partition(&place, table));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // One call a table, so that even a gap of microseconds between two renames shows.
+            while !done.load(Ordering::Relaxed) {
+                for path in &paths {
+                    assert!(path.exists(), "{} was gone", path.display());
+                }
+            }
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                check(&place, &one, &two);
+            }
+        });
+        let runs = (0..5).flat_map(|_| [&other, &EARLIER]).map(|more| run(&place, more).output());
+        let outcomes: Vec<_> = runs.collect();
+        done.store(true, Ordering::Relaxed);
+        for output in outcomes {
+            Outcome::of(&output.unwrap()).succeeds();
+        }
+    });
 }
 
 /// A process that does not outlive its test.
