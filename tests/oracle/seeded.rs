@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 
-use pingraph::graph::Graph;
+use pingraph::graph::{Csr, Graph};
 use pingraph::kernels::seeded::{
     Adjacency, Bipartite, Components, LEVELS, Method, SeededScratch, Tail, TopK, Walk, calibrate,
     top_k,
@@ -44,51 +44,63 @@ fn run(graph: &Graph, walk: Walk, method: Method, seeds: &[u32]) -> Vec<TopK> {
 /// Stationary probabilities of all right nodes: `x <- restart e_s + (1 - restart) P x` over both
 /// sides at once, by scattering along a list of edges, until nothing moves.
 fn twin(graph: &Graph, restart: f64, seed: u32) -> Vec<f64> {
-    twins(graph, restart, [seed], 1e-14).into_iter().map(|[score]| score).collect()
-}
-
-/// The same for `N` seeds, until less than `least` moves.
-fn twins<const N: usize>(
-    graph: &Graph,
-    restart: f64,
-    seeds: [u32; N],
-    least: f64,
-) -> Vec<[f64; N]> {
     let lefts = graph.forward.nodes();
     let nodes = lefts + graph.backward.nodes();
     let mut edges = Vec::new();
     let mut degree = vec![0.0; nodes];
     for left in 0..lefts {
         for &right in graph.forward.neighbours(left as u32) {
-            edges.push((left as u32, lefts as u32 + right));
+            edges.push((left, lefts + right as usize));
             degree[left] += 1.0;
             degree[lefts + right as usize] += 1.0;
         }
     }
-    let mut mass = vec![[0.0; N]; nodes];
-    (0..N).for_each(|lane| mass[seeds[lane] as usize][lane] = 1.0);
+    let mut mass = vec![0.0; nodes];
+    mass[seed as usize] = 1.0;
     for _ in 0..2_000 {
-        let mut shares = mass.clone();
-        for (shares, degree) in shares.iter_mut().zip(&degree) {
-            shares.iter_mut().for_each(|share| *share *= (1.0 - restart) / degree);
-        }
-        let mut next = vec![[0.0; N]; nodes];
-        (0..N).for_each(|lane| next[seeds[lane] as usize][lane] = restart);
+        let mut next = vec![0.0; nodes];
+        next[seed as usize] = restart;
         for &(a, b) in &edges {
-            let (a, b) = (a as usize, b as usize);
-            for lane in 0..N {
-                next[b][lane] += shares[a][lane];
-                next[a][lane] += shares[b][lane];
-            }
+            next[b] += (1.0 - restart) * mass[a] / degree[a];
+            next[a] += (1.0 - restart) * mass[b] / degree[b];
         }
-        let both = mass.iter().flatten().zip(next.iter().flatten());
-        let moved: f64 = both.map(|(a, b)| (a - b).abs()).sum();
+        let moved: f64 = mass.iter().zip(&next).map(|(a, b)| (a - b).abs()).sum();
         mass = next;
-        if moved < least * N as f64 {
+        if moved < 1e-14 {
             break;
         }
     }
     mass.split_off(lefts)
+}
+
+/// The same for `N` seeds of a large graph: what is on the right after 1, 3, 5, ... edges, until the
+/// walks that have not restarted by then are fewer than 1e-9.
+fn twins<const N: usize>(graph: &Graph, restart: f64, seeds: [u32; N]) -> Vec<[f64; N]> {
+    let half_step = |from: &Csr, mass: &[[f64; N]], nodes: usize| {
+        let mut next = vec![[0.0; N]; nodes];
+        for (node, mass) in (0u32..).zip(mass) {
+            let targets = from.neighbours(node);
+            let share = mass.map(|mass| (1.0 - restart) * mass / targets.len() as f64);
+            for &target in targets {
+                next[target as usize].iter_mut().zip(&share).for_each(|(sum, s)| *sum += s);
+            }
+        }
+        next
+    };
+    let (lefts, rights) = (graph.forward.nodes(), graph.backward.nodes());
+    let mut left = vec![[0.0; N]; lefts];
+    (0..N).for_each(|lane| left[seeds[lane] as usize][lane] = 1.0);
+    let mut scores = vec![[0.0; N]; rights];
+    let mut walking = 1.0f64;
+    while walking > 1e-9 {
+        let right = half_step(&graph.forward, &left, rights);
+        for (sums, mass) in scores.iter_mut().zip(&right) {
+            sums.iter_mut().zip(mass).for_each(|(sum, mass)| *sum += restart * mass);
+        }
+        left = half_step(&graph.backward, &right, lefts);
+        walking *= (1.0 - restart) * (1.0 - restart);
+    }
+    scores
 }
 
 /// The scores of what may be listed, in descending order.

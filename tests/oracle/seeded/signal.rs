@@ -75,7 +75,7 @@ fn mean_recall(graph: &Graph, walk: Walk, rows: &Rows) -> f64 {
         let mut total = 0.0;
         for block in found.chunks(16) {
             let seeds = std::array::from_fn(|lane| block.get(lane).unwrap_or(&block[0]).0);
-            let scores = twins::<16>(graph, walk.restart, seeds, 1e-10);
+            let scores = twins::<16>(graph, walk.restart, seeds);
             for (lane, (seed, nodes)) in block.iter().enumerate() {
                 let own: Vec<f64> = scores.iter().map(|scores| scores[lane]).collect();
                 let expected = ranked(graph, walk, *seed, &own);
