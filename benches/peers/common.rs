@@ -16,6 +16,8 @@ pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Blocks of rows, as the engine would cut them.
 const BLOCKS: usize = 256;
+/// Rows of a block at least, on average.
+const ROWS_A_BLOCK: usize = 64;
 
 /// The rounds of `feature` on `threads` threads; the CPU seconds of all threads.
 pub fn rounds(
@@ -41,7 +43,8 @@ pub fn rounds(
 /// The rows of `nodes` in blocks on `threads` threads; the CPU seconds of all threads.
 pub fn rows(source: &dyn RowSource, nodes: &[u32], threads: usize) -> (Vec<Rows>, f64) {
     let (clock, spent) = (Clock::start(), AtomicU64::new(0));
-    let blocks = split_by_work(nodes.len(), BLOCKS, |index| source.work(0, nodes[index]));
+    let pieces = BLOCKS.min(nodes.len() / ROWS_A_BLOCK);
+    let blocks = split_by_work(nodes.len(), pieces, |index| source.work(0, nodes[index]));
     let rows = parallel(threads, blocks.len(), &spent, |task, scratch| {
         source.rows(0, &nodes[blocks[task].clone()], scratch)
     });
