@@ -3,6 +3,23 @@
 //! One job file says what to read, which graph to build, which signals to compute and where to
 //! publish them. [`run`] executes it on any number of workers and gives the same bytes on each.
 //!
+//! ```
+//! use pingraph::engine::Workers;
+//! use pingraph::job::{Job, Overrides};
+//!
+//! # let out = std::env::temp_dir().join(format!("pingraph-doc-{}", std::process::id()));
+//! let mut overrides = Overrides::default();
+//! overrides.set.push(format!("sink.parquet.path={:?}", out));
+//! let job = Job::from_file_with("jobs/related_pins.toml", &overrides)?;
+//! let report = pingraph::run(&job, Workers::threads(4))?;
+//! assert!(report.edges > 0);
+//! for feature in &report.features {
+//!     assert_eq!(feature.rows, report.right_nodes, "{}", feature.table);
+//! }
+//! # std::fs::remove_dir_all(&out).ok();
+//! # Ok::<(), pingraph::Error>(())
+//! ```
+//!
 //! | module | what it holds |
 //! |---|---|
 //! | [`model`] | the plain types that everything else speaks: keys, events, tables, errors |
@@ -24,4 +41,13 @@ pub mod signals;
 pub mod sink;
 pub mod source;
 
+pub use engine::{Report, Workers, run};
+pub use job::Job;
 pub use model::{Error, ErrorKind};
+/// The crate whose tables carry the parameters of sources and signals.
+pub use toml;
+
+/// The README's code runs as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

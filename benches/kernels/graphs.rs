@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use pingraph::graph::{Csr, Dictionary, Graph};
-use pingraph::model::{Keys, SideNames};
+use pingraph::model::{Keys, Side, SideNames};
+use pingraph::signals::{Feature, Scratch, Step};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -44,4 +45,23 @@ pub fn synthetic(lefts: usize, rights: usize, edges: usize) -> Arc<Graph> {
         backward,
         events: None,
     })
+}
+
+/// Computes all rows of the first table of `feature`, whose rows are nodes of `side`, and gives how
+/// many there are.
+pub fn rows(feature: &dyn Feature, graph: &Arc<Graph>, side: Side) -> usize {
+    let mut scratch = Scratch::default();
+    let mut step = feature.start(Arc::clone(graph), &[]);
+    let source = loop {
+        match step {
+            Step::Rows(source) => break source,
+            Step::Round(stage) => {
+                let parts = (0..stage.tasks()).map(|task| stage.run(task, &mut scratch)).collect();
+                step = stage.next(parts);
+            }
+        }
+    };
+    let nodes =
+        source.nodes(0).map_or_else(|| (0..graph.nodes(side) as u32).collect(), |n| n.to_vec());
+    nodes.chunks(1000).map(|nodes| source.rows(0, nodes, &mut scratch).nodes.len()).sum()
 }

@@ -6,7 +6,11 @@
 #![allow(clippy::expect_used)]
 
 mod graphs;
+mod ingest;
+mod job;
 mod per_item;
+mod propagate;
+mod seeded;
 mod two_hop;
 
 use criterion::Criterion;
@@ -14,6 +18,10 @@ use criterion::Criterion;
 fn main() {
     let mut criterion =
         Criterion::default().with_measurement(per_item::PerItem).configure_from_args();
+    ingest::bench(&mut criterion);
     two_hop::bench(&mut criterion);
+    propagate::bench(&mut criterion);
+    seeded::bench(&mut criterion);
+    job::bench(&mut criterion);
     criterion.final_summary();
 }

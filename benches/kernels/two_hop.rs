@@ -1,13 +1,12 @@
 //! co_engagement: relabelling and every row, on one thread.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use pingraph::graph::Graph;
-use pingraph::signals::{Feature, Registry, Scratch, Step};
+use pingraph::model::Side;
+use pingraph::signals::Registry;
 
-use super::graphs::{SIZES, synthetic};
+use super::graphs::{SIZES, rows, synthetic};
 use super::per_item::PerItem;
 
 /// Job files' parameters to measure.
@@ -31,26 +30,9 @@ pub fn bench(criterion: &mut Criterion<PerItem>) {
             let signal = registry.find("co_engagement").expect("the signal is registered");
             let feature = signal.configure("bench", params).expect("the parameters are valid");
             group.bench_function(BenchmarkId::new(variant, size), |bencher| {
-                bencher.iter(|| black_box(rows(&*feature, &graph)));
+                bencher.iter(|| black_box(rows(&*feature, &graph, Side::Right)));
             });
         }
     }
     group.finish();
-}
-
-/// Computes all rows and gives how many related nodes they list.
-fn rows(feature: &dyn Feature, graph: &Arc<Graph>) -> usize {
-    let mut scratch = Scratch::default();
-    let mut step = feature.start(Arc::clone(graph), &[]);
-    let source = loop {
-        match step {
-            Step::Rows(source) => break source,
-            Step::Round(stage) => {
-                let parts = (0..stage.tasks()).map(|task| stage.run(task, &mut scratch)).collect();
-                step = stage.next(parts);
-            }
-        }
-    };
-    let nodes: Vec<u32> = (0..graph.backward.nodes() as u32).collect();
-    nodes.chunks(1000).map(|nodes| source.rows(0, nodes, &mut scratch).nodes.len()).sum()
 }

@@ -62,7 +62,7 @@ impl Console {
         }
     }
 
-    /// One JSON line, with the time of day in front.
+    /// One JSON line, with the time of day.
     fn line(&self, value: &Value) {
         let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         let mut object = serde_json::Map::from_iter([("time".to_string(), Value::from(time))]);

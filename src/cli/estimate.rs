@@ -132,10 +132,11 @@ fn round(number: f64) -> String {
 }
 
 fn bounded(size: Bounded) -> String {
-    if size.high - size.low < 0.5 {
-        return round(size.value);
+    let (value, low, high) = (round(size.value), round(size.low), round(size.high));
+    match low == high {
+        true => value,
+        false => format!("{value} ({low} to {high})"),
     }
-    format!("{} ({} to {})", round(size.value), round(size.low), round(size.high))
 }
 
 fn share(part: f64, whole: f64) -> String {

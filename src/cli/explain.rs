@@ -100,7 +100,9 @@ fn graph(job: &Job, out: &mut dyn Write) -> io::Result<()> {
     for (action, rule) in &job.scan.actions {
         match rule {
             ActionRule::Weight(weight) => {
-                writeln!(out, "  {action:?} weighs {}", fixed_to_f64(*weight))?;
+                // Nine digits are what fixed point resolves, so 0.2 shows as 0.2.
+                let weight = (fixed_to_f64(*weight) * 1e9).round() / 1e9;
+                writeln!(out, "  {action:?} weighs {weight}")?;
             }
             ActionRule::Remove => {
                 writeln!(out, "  {action:?} removes the edge if it is the pair's latest event")?;

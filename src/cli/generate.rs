@@ -5,7 +5,9 @@ mod files;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Error, Result, format_date};
+use super::console::Console;
+use crate::engine::Observer;
+use crate::model::{Error, ErrorKind, Result, format_date};
 use crate::source::{SyntheticSource, SyntheticSpec};
 use files::{Row, write_partition};
 
@@ -70,14 +72,15 @@ struct Written {
 ///
 /// # Errors
 /// When the spec is wrong, the folder is not empty, or it cannot be written; nothing is left behind.
-pub fn run(args: &GenerateArgs, out: &mut dyn Write) -> Result<()> {
+pub fn run(args: &GenerateArgs, console: &Console, out: &mut dyn Write) -> Result<()> {
+    console.catch_interrupt();
     let mut spec = SyntheticSpec::from_file(&args.spec)?;
     spec.seed = args.seed.unwrap_or(spec.seed);
     spec.lefts = args.lefts.unwrap_or(spec.lefts);
     let source = SyntheticSource::new(spec)?;
     check_free(&args.out, args.force)?;
     let staging = Staging::new(&args.out)?;
-    let written = write_all(&source, args.format, &staging.folder)?;
+    let written = write_all(&source, args.format, &staging.folder, &|| console.interrupted())?;
     staging.publish(&args.out)?;
     let Written { rows, files, bytes } = written;
     let (seed, folder) = (source.spec().seed, args.out.display());
@@ -154,8 +157,14 @@ fn at(path: &Path, error: &std::io::Error) -> Error {
     Error::publish(error.to_string()).path(path).remedy("check space and permissions")
 }
 
-/// Writes every day's events under `folder`, in ascending order of time.
-fn write_all(source: &SyntheticSource, format: Format, folder: &Path) -> Result<Written> {
+/// Writes every day's events under `folder`, in ascending order of time, until `stop` says so.
+fn write_all(
+    source: &SyntheticSource,
+    format: Format,
+    folder: &Path,
+    stop: &dyn Fn() -> bool,
+) -> Result<Written> {
+    let interrupted = || Error::new(ErrorKind::Interrupted, "the run was interrupted");
     let spec = source.spec();
     let days = i64::from(spec.days);
     let days_at_once = ((days as f64 * PASS_ROWS / spec.expected_events()) as i64).clamp(1, days);
@@ -172,12 +181,18 @@ fn write_all(source: &SyntheticSource, format: Format, folder: &Path) -> Result<
                 let (time_us, right, action) = (event.time_us, event.right, event.action);
                 rows.push(Row { time_us, left, right, action });
             }
-            true
+            !stop()
         });
+        if stop() {
+            return Err(interrupted());
+        }
         rows.sort_unstable();
         for rows in
             rows.chunk_by(|a, b| a.time_us.div_euclid(DAY_US) == b.time_us.div_euclid(DAY_US))
         {
+            if stop() {
+                return Err(interrupted());
+            }
             let date = rows.first().map_or_else(String::new, |row| format_date(row.time_us));
             let partition = folder.join(format!("dt={date}"));
             std::fs::create_dir(&partition).map_err(|error| at(&partition, &error))?;

@@ -1,16 +1,16 @@
 //! The command line: one file a subcommand. Only here is anything printed.
 
 mod console;
-mod estimate;
-mod explain;
+pub mod estimate;
+pub mod explain;
 mod format;
 mod generate;
 mod inspect;
-mod job_args;
+pub mod job_args;
 mod plot;
 mod run;
 mod sample;
-mod signals;
+pub mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -68,6 +68,10 @@ enum Command {
 /// Parses the command line, runs the subcommand and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        // A panic is caught where it happens and becomes the one error line of the command.
+        std::panic::set_hook(Box::new(|_| ()));
+    }
     let console = Console::new(cli.log == LogFormat::Json, cli.quiet);
     let mut out = std::io::stdout().lock();
     let outcome = command(&cli, &console, &mut out).and_then(|()| {
@@ -85,7 +89,7 @@ pub fn main() -> ExitCode {
 fn command(cli: &Cli, console: &Console, out: &mut dyn Write) -> Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args, console, cli.quiet, out),
-        Command::Generate(args) => generate::run(args, out),
+        Command::Generate(args) => generate::run(args, console, out),
         Command::Inspect(args) => inspect::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Estimate(args) => estimate::run(args, out),

@@ -52,7 +52,9 @@ fn source_date_epoch() -> Result<Option<i64>> {
 /// Prints what was read, built and written.
 fn summary(report: &Report, workers: usize, out: &mut dyn Write) -> std::io::Result<()> {
     let scan = &report.scan;
-    writeln!(out, "{}: done in {} on {workers} workers", report.job, seconds(report.wall))?;
+    let plural = if workers == 1 { "" } else { "s" };
+    let wall = seconds(report.wall);
+    writeln!(out, "{}: done in {wall} on {workers} worker{plural}", report.job)?;
     writeln!(
         out,
         "  rows      {} read, {} rejected, {} events used",

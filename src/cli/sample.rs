@@ -50,7 +50,8 @@ pub fn run(args: &SampleArgs, console: &Console, out: &mut dyn Write) -> Result<
     let nodes = sample(&job, &wanted, args.workers.workers(), &options)?;
     if nodes.is_empty() {
         let sides: Vec<&str> = wanted.iter().map(|(side, _)| names.of(*side)).collect();
-        let what = format!("the graph has no {} {:?}", sides.join(" and no "), args.node);
+        let key = wanted.first().map_or(args.node.as_str(), |(_, key)| key);
+        let what = format!("the graph has no {} {key:?}", sides.join(" and no "));
         let remedy = "it may be outside the window, below the minimum degree, or misspelt";
         return Err(Error::input(what).remedy(remedy));
     }

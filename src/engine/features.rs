@@ -29,6 +29,8 @@ const LIST_ROWS_A_FILE: usize = 1 << 15;
 const SCALAR_ROWS_A_FILE: usize = 1 << 20;
 /// Blocks that a table is cut into, by estimated work: enough for an even load on 16 workers.
 const BLOCKS_A_TABLE: usize = 128;
+/// Rows of a block at least, on average: kernels that share passes between rows want some to share.
+const ROWS_A_BLOCK: usize = 64;
 
 /// What the operators of the loop send to one another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -372,7 +374,7 @@ impl TableWork {
         for file in 0..file_count {
             let begin = file * rows_a_file;
             let rows = rows_a_file.min(nodes.len() - begin);
-            let pieces = (BLOCKS_A_TABLE / file_count).max(1);
+            let pieces = (BLOCKS_A_TABLE / file_count).min(rows / ROWS_A_BLOCK).max(1);
             let mut cut =
                 split_by_work(rows, pieces, |row| source.work(index, nodes[begin + row]).max(1));
             if cut.is_empty() {

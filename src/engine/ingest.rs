@@ -252,14 +252,9 @@ fn edges<'scope>(
                     runs.push(run);
                 }
             }
-            let (shard, totals) = build_shard(runs, ranges.range(tag as usize), rights, &rules);
+            let range = ranges.range(tag as usize);
+            let shard = build_shard(runs, range, rights, &rules, &mut local.totals);
             local.shards.push(shard);
-            if let Some(totals) = totals {
-                match local.totals.as_mut() {
-                    Some(sum) => sum.add(totals),
-                    None => local.totals = Some(totals),
-                }
-            }
         }
         Ok(degrees(&here, &local.shards, rights))
     });

@@ -15,7 +15,7 @@ use super::shared::{Shared, lock};
 use super::stage::Place;
 use crate::graph::{EdgeRules, Graph};
 use crate::job::Job;
-use crate::model::{Error, KeyRef, KeyType, Keys, Reject, Result, Side};
+use crate::model::{Error, ErrorKind, KeyRef, KeyType, Keys, Reject, Result, Side, nearest};
 use crate::signals::KeyFile;
 use crate::sink::{FeatureRecord, InputRecord, Manifest, Output, RunRecord, run_id, write_rejects};
 use crate::source::ScanPlan;
@@ -71,7 +71,7 @@ pub fn run(job: &Job, workers: Workers) -> Result<Report> {
 pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Report> {
     let begin = Instant::now();
     let plan = job.source.plan(&job.scan)?;
-    let id = run_id(&job.canonical, &inputs(&plan), job.as_of_us);
+    let id = run_id(&job.canonical, &inputs(job, &plan), job.as_of_us);
     let output = Output::open(&job.out, job.as_of_us, &id)?;
     let created_us = options.created_us.unwrap_or_else(now_us);
     let goal = Goal::Publish { output, created_us };
@@ -144,7 +144,9 @@ fn execute(
     }
     match shared.failure() {
         Some(error) => {
-            if let Goal::Publish { .. } = &features.goal {
+            let published = matches!(features.goal, Goal::Publish { .. });
+            // An interrupted run has not seen all rows, and leaves nothing behind.
+            if published && error.kind != ErrorKind::Interrupted {
                 keep_rejects(&shared)?;
             }
             Err(error)
@@ -153,12 +155,21 @@ fn execute(
     }
 }
 
-/// Path, bytes and modification time of the input files: what identifies a run's input.
-fn inputs(plan: &ScanPlan) -> Vec<(String, u64, i64)> {
-    let identify = |file: &crate::source::InputFile| {
-        (file.path.display().to_string(), file.bytes, file.modified_us)
-    };
-    plan.files.iter().map(identify).collect()
+/// Path, bytes and modification time of the files that a run reads, key files among them: what
+/// identifies its input.
+fn inputs(job: &Job, plan: &ScanPlan) -> Vec<(String, u64, i64)> {
+    let events = plan
+        .files
+        .iter()
+        .map(|file| (file.path.display().to_string(), file.bytes, file.modified_us));
+    let keys = job.features.iter().flat_map(|plan| plan.feature.key_files()).map(|file| {
+        let metadata = std::fs::metadata(&file.path).ok();
+        let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+        let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let bytes = metadata.map_or(0, |metadata| metadata.len());
+        (file.path.display().to_string(), bytes, since.map_or(0, |time| time.as_micros() as i64))
+    });
+    events.chain(keys).collect()
 }
 
 /// Writes the rejects of `shared`, if there are any.
@@ -168,7 +179,7 @@ fn keep_rejects(shared: &Shared) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let job = &shared.job;
-    let id = run_id(&job.canonical, &inputs(&shared.plan), job.as_of_us);
+    let id = run_id(&job.canonical, &inputs(job, &shared.plan), job.as_of_us);
     write_rejects(&job.out, job.as_of_us, &id, &rejects).map(Some)
 }
 
@@ -182,7 +193,9 @@ fn publish(
     let shared = features.shared.clone();
     let graph = shared.graph.get()?;
     let rejects = keep_rejects(&shared)?;
+    shared.finish("write");
     warn_if_empty(&shared, &graph);
+    warn_of_unseen_actions(&shared);
     let example = lock(&features.example).clone();
     let finished = std::mem::take(&mut *lock(&features.finished));
     let run = RunRecord {
@@ -191,7 +204,7 @@ fn publish(
         canonical: shared.job.canonical.clone(),
         as_of_us: shared.job.as_of_us,
         created_us,
-        inputs: inputs(&shared.plan)
+        inputs: inputs(&shared.job, &shared.plan)
             .into_iter()
             .map(|(path, bytes, modified_us)| InputRecord::new(path, bytes, modified_us))
             .collect(),
@@ -206,6 +219,7 @@ fn publish(
     let Some(paths) = paths else {
         return Err(shared.failure().unwrap_or_else(|| Error::publish("nothing was published")));
     };
+    shared.finish("publish");
     // The sink gives the partitions in ascending order of table.
     let mut names: Vec<&str> = finished.iter().map(|table| table.table.name.as_str()).collect();
     names.sort_unstable();
@@ -244,6 +258,26 @@ fn warn_if_empty(shared: &Shared, graph: &Graph) {
          window, {} of actions that the job does not name, {} bad",
         scan.rows_read, scan.rows_after_as_of, scan.rows_before_window, ignored, scan.rows_rejected,
     ));
+}
+
+/// Names the job's actions that no event has, most likely misspelt.
+fn warn_of_unseen_actions(shared: &Shared) {
+    let scan = lock(&shared.scan).clone();
+    let names = shared.job.scan.actions.iter().map(|(name, _)| name);
+    let unseen: Vec<&String> = names.filter(|n| !scan.rows_by_action.contains_key(*n)).collect();
+    // Where no row was looked at, the actions are not to blame.
+    let none_seen = scan.rows_admitted == 0 && scan.rows_ignored.is_empty();
+    if unseen.is_empty() || none_seen {
+        return;
+    }
+    let ignored = || scan.rows_ignored.keys().map(String::as_str);
+    let guess = unseen.iter().find_map(|name| nearest(name, ignored()));
+    let remedy = match guess {
+        Some(name) => format!("did you mean {name:?}?"),
+        None => "see graph.actions in the job file".to_string(),
+    };
+    let list: Vec<String> = unseen.iter().map(|name| format!("{name:?}")).collect();
+    shared.warn(format!("no event has action {}; {remedy}", list.join(" or ")));
 }
 
 fn manifest(job: &Job, run: &RunRecord, table: &Finished) -> Manifest {

@@ -72,16 +72,11 @@ fn edges(
         let pieces = share.partition(left_ranks, right_ranks, &cut);
         runs.iter_mut().zip(pieces).for_each(|(runs, run)| runs.push(run));
     }
-    let mut shards = Vec::new();
-    let mut totals: Option<EventTotals> = None;
-    for (index, runs) in runs.into_iter().enumerate() {
-        let (shard, part) = build_shard(runs, cut.range(index), right.len(), rules);
-        shards.push(shard);
-        match (&mut totals, part) {
-            (Some(totals), Some(part)) => totals.add(part),
-            (totals, part) => *totals = part,
-        }
-    }
+    let mut totals = None;
+    let shards = (0..)
+        .zip(runs)
+        .map(|(index, runs)| build_shard(runs, cut.range(index), right.len(), rules, &mut totals));
+    let shards = shards.collect();
     (shards, totals)
 }
 

@@ -23,24 +23,27 @@ use crate::model::{AgeAction, FIXED_ONE};
 /// How many events ahead a right node's totals are prefetched.
 const TOTALS_AHEAD: usize = 12;
 
-/// The edges of the left nodes of `range`, and the totals over all events, if the rules ask for
-/// them: those of the left nodes of `range`, and those of all right nodes as far as this range
-/// adds to them.
+/// The edges of the left nodes of `range`. If the rules ask for totals, those of `range` are
+/// appended to the left nodes of `totals`, and its right nodes count on; the first range makes it.
+/// So a worker builds its ranges one after the other, in ascending order, into one `totals`.
 pub fn build_shard(
     runs: Vec<EventRun>,
     range: Range<u32>,
     right_nodes: usize,
     rules: &EdgeRules,
-) -> (Shard, Option<EventTotals>) {
+    totals: &mut Option<EventTotals>,
+) -> Shard {
     let plan = Plan::new(&runs, &range, right_nodes);
     let events = plan.starts.last().copied().unwrap_or(0);
-    let totals = rules
-        .totals
-        .then(|| EventTotals::new(rules.action_names(), rules.timed, range.len(), right_nodes));
+    if rules.totals && totals.is_none() {
+        *totals = Some(EventTotals::new(rules.action_names(), rules.timed, 0, right_nodes));
+    }
+    let first_left = totals.as_mut().map_or(0, |totals| totals.extend_left(range.len()));
     let mut rows = Rows {
         rules,
         packing: plan.packing,
-        totals,
+        totals: totals.as_mut(),
+        first_left,
         csr: Csr {
             offsets: Vec::with_capacity(range.len() + 1),
             targets: Vec::with_capacity(events),
@@ -57,14 +60,16 @@ pub fn build_shard(
     }
     rows.csr.targets.shrink_to_fit();
     rows.csr.weights.shrink_to_fit();
-    (Shard { range, csr: rows.csr }, rows.totals)
+    Shard { range, csr: rows.csr }
 }
 
 /// The rows so far.
 struct Rows<'a> {
     rules: &'a EdgeRules,
     packing: Packing,
-    totals: Option<EventTotals>,
+    totals: Option<&'a mut EventTotals>,
+    /// The range's first left node within the totals.
+    first_left: u32,
     csr: Csr,
     /// Ages of the latest events of the last row's edges, if there is a cap.
     ages: Vec<u64>,
@@ -203,7 +208,7 @@ impl Rows<'_> {
             totals.right.prefetch(self.packing.right(word.bits()), slot);
         }
         let word = bucket.words[at].bits();
-        let left = (bucket.first_row + self.packing.row(word)) as u32;
+        let left = self.first_left + (bucket.first_row + self.packing.row(word)) as u32;
         let (action, age) = (event.action(), event.age_us());
         let slot = slot(action, self.rules.band(event));
         totals.left.event(left, slot, age, weight);
@@ -218,7 +223,7 @@ impl Rows<'_> {
     fn count_distinct<W: Word>(&mut self, bucket: &Bucket<'_, W>, at: usize) {
         let Some(totals) = &mut self.totals else { return };
         let word = bucket.words[at].bits();
-        let left = (bucket.first_row + self.packing.row(word)) as u32;
+        let left = self.first_left + (bucket.first_row + self.packing.row(word)) as u32;
         for (action, age) in self.seen.drain(..) {
             let slot = slot(action, self.rules.band(AgeAction::new(age, action)));
             totals.left.distinct(left, slot);

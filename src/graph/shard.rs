@@ -107,15 +107,26 @@ impl Shard {
 
     /// The edges by range of right nodes, for the other adjacency. One run a range.
     pub fn scatter(&self, ranges: &Ranges) -> Vec<PairRun> {
-        let mut runs = vec![PairRun::default(); ranges.len()];
-        let mut edges = self.csr.targets.iter().zip(0..);
-        for (left, pair) in self.range.clone().zip(self.csr.offsets.windows(2)) {
-            for (&right, edge) in edges.by_ref().take((pair[1] - pair[0]) as usize) {
-                let run: &mut PairRun = &mut runs[ranges.of(right)];
+        let Csr { offsets, targets, weights } = &self.csr;
+        let mut sizes = vec![0; ranges.len()];
+        for &right in targets {
+            sizes[ranges.of(right)] += 1;
+        }
+        let run = |&size: &usize| PairRun {
+            right: Vec::with_capacity(size),
+            left: Vec::with_capacity(size),
+            weight: Vec::with_capacity(if weights.is_empty() { 0 } else { size }),
+        };
+        let mut runs: Vec<PairRun> = sizes.iter().map(run).collect();
+        for (left, row) in self.range.clone().zip(offsets.windows(2)) {
+            for &right in &targets[row[0] as usize..row[1] as usize] {
+                let run = &mut runs[ranges.of(right)];
                 run.right.push(right);
                 run.left.push(left);
-                run.weight.extend(self.csr.weights.get::<usize>(edge));
             }
+        }
+        for (&right, &weight) in targets.iter().zip(weights) {
+            runs[ranges.of(right)].weight.push(weight);
         }
         runs
     }
@@ -149,13 +160,22 @@ pub fn build_right_shard(runs: Vec<PairRun>, range: Range<u32>) -> Shard {
     Shard { range, csr: Csr { offsets, targets, weights } }
 }
 
+/// Makes room for exactly `len` values.
+fn grow_to<T>(values: &mut Vec<T>, len: usize) {
+    values.reserve_exact(len.saturating_sub(values.len()));
+}
+
 impl Csr {
     /// The adjacency of all nodes from `shards` of ascending contiguous ranges.
     pub fn from_shards(shards: Vec<Shard>) -> Csr {
+        let edges = shards.iter().map(|shard| shard.csr.targets.len()).sum();
+        let weighed = shards.iter().map(|shard| shard.csr.weights.len()).sum();
         let mut shards = shards.into_iter();
         let Some(Shard { mut csr, range }) = shards.next() else {
             return Csr { offsets: vec![0], ..Csr::default() };
         };
+        grow_to(&mut csr.targets, edges);
+        grow_to(&mut csr.weights, weighed);
         let mut end = range.end;
         for next in shards {
             debug_assert_eq!(next.range.start, end, "shards must be contiguous");

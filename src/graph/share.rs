@@ -187,12 +187,16 @@ impl EventRun {
             run.weight.extend_from_slice(&self.weight);
             return;
         }
-        for (row, &left) in self.left.iter().enumerate() {
+        for (&left, &right) in self.left.iter().zip(&self.right) {
             let run = &mut runs[ranges.of(left)];
             run.left.push(left);
-            run.right.push(self.right[row]);
-            run.age_action.extend(self.age_action.get(row));
-            run.weight.extend(self.weight.get(row));
+            run.right.push(right);
+        }
+        for (&left, &age_action) in self.left.iter().zip(&self.age_action) {
+            runs[ranges.of(left)].age_action.push(age_action);
+        }
+        for (&left, &weight) in self.left.iter().zip(&self.weight) {
+            runs[ranges.of(left)].weight.push(weight);
         }
     }
 }

@@ -51,13 +51,19 @@ impl Job {
             first.reason,
             first.value,
         );
-        Err(Error::input(what)
-            .path(&first.path)
-            .row(first.position)
-            .column(first.column.clone())
-            .remedy(format!(
-                "see {} for all of them; mend the input or raise job.rejects_max",
-                self.out.join("_rejects").display()
-            )))
+        let error = Error::input(what).path(&first.path);
+        let placed = match self.source.positions_are_lines() {
+            true => error.line(first.position),
+            false => error.row(first.position),
+        };
+        // A row that cannot be taken apart has no column.
+        let placed = match first.column.as_str() {
+            "" => placed,
+            column => placed.column(column),
+        };
+        Err(placed.remedy(format!(
+            "see {} for all of them; mend the input or raise job.rejects_max",
+            self.out.join("_rejects").display()
+        )))
     }
 }

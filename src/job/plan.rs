@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use petgraph::Direction;
 use petgraph::algo::toposort;
 use petgraph::dot::{Config, Dot};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -95,9 +94,8 @@ impl Plan {
             let stage = &self.graph[*node];
             // Writing to a string cannot fail.
             let _ = write!(text, "{:>4}  {}", index + 1, stage.name);
-            let inputs: Vec<String> = self.inputs(*node);
-            if !inputs.is_empty() {
-                let _ = write!(text, "  (after {})", inputs.join(", "));
+            if !stage.inputs.is_empty() {
+                let _ = write!(text, "  (after {})", stage.inputs.join(", "));
             }
             let _ = writeln!(text, "\n      {}", stage.what);
             if !stage.memory.is_empty() {
@@ -122,10 +120,6 @@ impl Plan {
         format!("{dot}")
     }
 
-    fn inputs(&self, node: NodeIndex) -> Vec<String> {
-        self.graph[node].inputs.clone()
-    }
-
     /// Every stage must lead to one that publishes.
     fn check_use(&self) -> Result<()> {
         let mut used = vec![false; self.graph.node_count()];
@@ -140,8 +134,6 @@ impl Plan {
             if !used[node.index()] {
                 return Err(wrong(&self.graph[*node].name, "nothing that is published needs it"));
             }
-            let last = self.graph.neighbors_directed(*node, Direction::Outgoing).next().is_none();
-            debug_assert!(!last || self.graph[*node].publishes);
         }
         Ok(())
     }
@@ -179,9 +171,8 @@ fn stages(job: &Job) -> Vec<PlanStage> {
         });
         for table in plan.feature.tables(&schema) {
             let name = format!("write {}", table.name);
-            let columns: Vec<&str> = table.fields.iter().map(|field| field.name.as_str()).collect();
-            let what =
-                format!("one row for each {}: {}", schema.names.of(table.side), columns.join(", "));
+            let (row, columns) = (schema.names.of(table.side), table.fields.len() + 1);
+            let what = format!("Parquet, one row for each {row}, {columns} columns");
             stages.push(stage(&name, what, "one block of rows a worker", &[&compute]));
             tables.push(name);
         }
@@ -256,7 +247,7 @@ fn graph_stages(job: &Job, needs: Needs) -> Vec<PlanStage> {
         stages.push(stage(
             "totals",
             "events, distinct counterparts and weight of each node by action and window",
-            &format!("{} B a node ({slots} slots of 24 B, and 8 B of recency)", slots * 24 + 8),
+            &format!("{} B a node ({slots} slots of 16 B, and 8 B of recency)", slots * 16 + 8),
             &["shuffle", "dictionary"],
         ));
     }

@@ -99,6 +99,14 @@ impl EventTotals {
         }
     }
 
+    /// Makes room for the next `nodes` left nodes, and gives the number of those before.
+    pub fn extend_left(&mut self, nodes: usize) -> u32 {
+        let before = self.left.nodes();
+        self.left.cells.resize((before + nodes) * self.left.slots, Cell::default());
+        self.left.last_age_us.resize(before + nodes, u64::MAX);
+        before as u32
+    }
+
     /// Adds the totals of the range of left nodes that follows this one's: its left nodes are
     /// appended, the right nodes are added up.
     pub fn add(&mut self, next: EventTotals) {

@@ -17,6 +17,8 @@ use crate::model::{Column, ColumnType, Error, Field, Result, Rows, Side, Table};
 const DAMPING: f64 = 0.85;
 /// Default of `iterations`.
 const ITERATIONS: u32 = 20;
+/// Least `tolerance` but 0: rounding of the contributions alone moves the values by 1e-7.
+const TOLERANCE_MIN: f64 = 1e-6;
 /// Tasks a side and round: enough for balance on any machine, few enough to cost nothing.
 const TASKS_A_SIDE: usize = 32;
 
@@ -72,7 +74,7 @@ impl Signal for PageRank {
                     name: "tolerance",
                     default: "0.0".into(),
                     doc: "stop when the values change by less than this in a round, all summed up \
-                          (L1); 0 runs all iterations (alias tol)",
+                          (L1), 1e-6 or more; 0 runs all iterations (alias tol)",
                 },
                 ParamDoc {
                     name: "side",
@@ -94,8 +96,13 @@ impl Signal for PageRank {
             return Err(Error::job(format!("{} is not within 1 to 1000", params.iterations))
                 .column("iterations"));
         }
-        if !(params.tolerance >= 0.0) {
-            return Err(Error::job("it must be 0 or more").column("tolerance"));
+        if params.tolerance != 0.0 && !(TOLERANCE_MIN..1.0).contains(&params.tolerance) {
+            return Err(Error::job(format!(
+                "{} is neither 0 nor within 1e-6 to 1",
+                params.tolerance
+            ))
+            .column("tolerance")
+            .remedy("0 runs all iterations"));
         }
         Ok(Box::new(Configured { feature: feature.to_string(), params }))
     }
@@ -172,7 +179,7 @@ struct Round {
     params: Params,
     ranges: Arc<[Vec<Range<usize>>; 2]>,
     values: [Vec<f64>; 2],
-    contributions: [Vec<f64>; 2],
+    contributions: [Vec<f32>; 2],
     iteration: u32,
 }
 

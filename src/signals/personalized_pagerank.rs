@@ -19,13 +19,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Feature, KeyFile, ParamDoc, Part, RowSource, Scratch, Signal, SignalDoc, Stage, Step};
+use super::{Feature, GraphSchema, KeyFile, ParamDoc, Signal, SignalDoc, Step};
 use crate::graph::{Dictionary, Graph, Needs};
-use crate::kernels::seeded::{
-    Adjacency, Bipartite, Components, LANES, LEVELS, Method, SeededScratch, Tail, TopK, Walk,
-    calibrate, top_k,
-};
+use crate::kernels::seeded::{Components, Walk};
 use crate::model::{Column, ColumnType, Error, Field, KeyRef, Keys, Result, Rows, Side, Table};
+
+mod rounds;
+
+use rounds::{FitStage, Plan, bipartite};
 
 /// Default of `top_k`.
 pub const TOP_K: usize = 100;
@@ -120,10 +121,7 @@ impl Signal for PersonalizedPagerank {
     }
 
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>> {
-        let params: Params = toml::Value::Table(params).try_into().map_err(|error| {
-            let at = format!("features.{feature}.personalized_pagerank");
-            Error::job(toml_message(&error)).column(at)
-        })?;
+        let params: Params = super::parse(params)?;
         let top_k = params.top_k.unwrap_or(TOP_K as i64);
         if !(1..=10_000).contains(&top_k) {
             return Err(range("top_k", top_k, "1 to 10000"));
@@ -140,11 +138,6 @@ impl Signal for PersonalizedPagerank {
             target: target(params.accuracy)?,
         }))
     }
-}
-
-/// The first line of a TOML error, which is the one that says what is wrong.
-fn toml_message(error: &toml::de::Error) -> String {
-    error.message().lines().next().unwrap_or_default().to_string()
 }
 
 fn range(name: &str, value: impl std::fmt::Display, allowed: &str) -> Error {
@@ -202,7 +195,7 @@ struct Configured {
 }
 
 impl Feature for Configured {
-    fn tables(&self, schema: &super::GraphSchema) -> Vec<Table> {
+    fn tables(&self, schema: &GraphSchema) -> Vec<Table> {
         let right = &schema.names.right;
         let field = |suffix: &str, column_type, doc: String| Field {
             name: format!("{right}_{suffix}"),
@@ -306,15 +299,6 @@ impl Feature for Configured {
     }
 }
 
-/// The graph as the kernel takes it.
-fn bipartite(graph: &Graph) -> Bipartite<'_> {
-    let of = |side| {
-        let csr = graph.adjacency(side);
-        Adjacency { offsets: &csr.offsets, targets: &csr.targets }
-    };
-    Bipartite { left: of(Side::Left), right: of(Side::Right) }
-}
-
 /// The `count` nodes of least hash among `nodes`, in ascending order of hash.
 fn sample_by_hash(
     keys: &Dictionary,
@@ -345,214 +329,4 @@ fn sample(
     let mut nodes = sample_by_hash(keys, nodes, count, hash_seed);
     nodes.sort_unstable();
     nodes
-}
-
-/// What all rounds share.
-struct Plan {
-    graph: Arc<Graph>,
-    components: Components,
-    walk: Walk,
-    seeds: Option<Arc<Vec<u32>>>,
-    notes: Vec<(String, String)>,
-}
-
-impl Plan {
-    fn top_k(&self, method: Method, seeds: &[u32], scratch: &mut Scratch) -> Vec<TopK> {
-        let scratch = scratch.get_or_insert_with(SeededScratch::default);
-        top_k(bipartite(&self.graph), &self.components, self.walk, method, seeds, scratch)
-    }
-
-    /// Blocks of at most `width` of `seeds`, each in one component.
-    fn blocks(&self, seeds: &[u32], width: usize) -> Vec<Vec<u32>> {
-        let mut seeds = seeds.to_vec();
-        seeds.sort_by_key(|&seed| self.components.of_left(seed));
-        let same = |&a: &u32, &b: &u32| self.components.of_left(a) == self.components.of_left(b);
-        seeds.chunk_by(same).flat_map(|group| group.chunks(width)).map(<[u32]>::to_vec).collect()
-    }
-
-    /// Rows by power iteration.
-    fn exact(self: Arc<Self>, mut notes: Vec<(String, String)>) -> Step {
-        notes.push(("method".to_string(), "exact".to_string()));
-        Step::Rows(Arc::new(PagerankRows { plan: self, method: Method::Exact, notes }))
-    }
-}
-
-/// The first round: exact walks. Tasks are the blocks to fit on, then those to measure on.
-struct FitStage {
-    plan: Arc<Plan>,
-    target: f64,
-    fit: Vec<Vec<u32>>,
-    measure: Vec<Vec<u32>>,
-}
-
-impl FitStage {
-    fn new(plan: Arc<Plan>, target: f64, fit: Vec<u32>, measure: Vec<u32>) -> FitStage {
-        let fit = plan.blocks(&fit, LANES);
-        let measure = plan.blocks(&measure, LANES);
-        FitStage { plan, target, fit, measure }
-    }
-}
-
-impl Stage for FitStage {
-    fn tasks(&self) -> usize {
-        self.fit.len() + self.measure.len()
-    }
-
-    fn run(&self, task: usize, scratch: &mut Scratch) -> Part {
-        let plan = &self.plan;
-        if let Some(seeds) = self.fit.get(task) {
-            let scratch = scratch.get_or_insert_with(SeededScratch::default);
-            let graph = bipartite(&plan.graph);
-            let sums = calibrate::fit(graph, &plan.components, plan.walk, seeds, scratch);
-            return Part::F64(sums.to_vec());
-        }
-        let seeds = self.measure.get(task - self.fit.len()).map_or(&[][..], Vec::as_slice);
-        let mut lists = Vec::new();
-        for top in plan.top_k(Method::Exact, seeds, scratch) {
-            lists.push(top.nodes.len() as u32);
-            lists.extend(top.nodes);
-        }
-        Part::U32(lists)
-    }
-
-    fn next(self: Arc<Self>, parts: Vec<Part>) -> Step {
-        let mut sums = [0.0; calibrate::FIT_SUMS];
-        let mut exact = Vec::new();
-        for part in parts {
-            match part {
-                Part::F64(terms) => {
-                    for (sum, term) in sums.iter_mut().zip(terms) {
-                        *sum += term;
-                    }
-                }
-                Part::U32(lists) => {
-                    let mut rest = lists.as_slice();
-                    while let Some((&count, after)) = rest.split_first() {
-                        let (nodes, after) = after.split_at((count as usize).min(after.len()));
-                        exact.push(nodes.to_vec());
-                        rest = after;
-                    }
-                }
-                Part::I64(_) => {}
-            }
-        }
-        let measure = self.measure.concat();
-        Step::Round(Arc::new(MeasureStage {
-            plan: Arc::clone(&self.plan),
-            target: self.target,
-            level: 0,
-            gammas: calibrate::solve(&sums),
-            exact: Arc::new(measure.into_iter().zip(exact).collect()),
-            tried: Vec::new(),
-        }))
-    }
-}
-
-/// The next rounds: the recall of a number of half-steps. Tasks are blocks of seeds.
-struct MeasureStage {
-    plan: Arc<Plan>,
-    target: f64,
-    /// Index into [`LEVELS`].
-    level: usize,
-    gammas: [[f64; 2]; LEVELS.len()],
-    /// Seeds and their exact results.
-    exact: Arc<Vec<(u32, Vec<u32>)>>,
-    /// Half-steps and recall of the rounds before.
-    tried: Vec<String>,
-}
-
-impl MeasureStage {
-    fn method(&self) -> Method {
-        let tail = Tail { half_steps: LEVELS[self.level], gammas: self.gammas };
-        Method::Truncated { tail, exact_edges: EXACT_EDGES }
-    }
-}
-
-impl Stage for MeasureStage {
-    fn tasks(&self) -> usize {
-        self.exact.len().div_ceil(LANES)
-    }
-
-    fn run(&self, task: usize, scratch: &mut Scratch) -> Part {
-        let block = self.exact.chunks(LANES).nth(task).unwrap_or(&[]);
-        let seeds: Vec<u32> = block.iter().map(|(seed, _)| *seed).collect();
-        let found = self.plan.top_k(self.method(), &seeds, scratch);
-        let recalls =
-            block.iter().zip(&found).map(|((_, exact), found)| calibrate::recall(exact, found));
-        Part::F64(recalls.collect())
-    }
-
-    fn next(self: Arc<Self>, parts: Vec<Part>) -> Step {
-        let mut recalls = Vec::new();
-        for part in parts {
-            if let Part::F64(values) = part {
-                recalls.extend(values);
-            }
-        }
-        let (mean, bound) = calibrate::mean_and_bound(&recalls);
-        let steps = LEVELS[self.level];
-        let k = self.plan.walk.top_k;
-        let mut tried = self.tried.clone();
-        tried.push(format!("{mean:.4} with {steps} half-steps"));
-        let mut notes = self.plan.notes.clone();
-        notes.push((format!("recall_at_{k}_tried"), tried.join(", ")));
-        if bound >= self.target {
-            notes.push(("method".to_string(), format!("{steps} half-steps and a fitted tail")));
-            notes.push((format!("recall_at_{k}"), format!("{mean:.4}")));
-            notes.push((format!("recall_at_{k}_lower_bound"), format!("{bound:.4}")));
-            notes.push(("recall_measured_on".to_string(), recalls.len().to_string()));
-            let plan = Arc::clone(&self.plan);
-            return Step::Rows(Arc::new(PagerankRows { plan, method: self.method(), notes }));
-        }
-        if self.level + 1 == LEVELS.len() {
-            return Arc::clone(&self.plan).exact(notes);
-        }
-        Step::Round(Arc::new(MeasureStage {
-            plan: Arc::clone(&self.plan),
-            target: self.target,
-            level: self.level + 1,
-            gammas: self.gammas,
-            exact: Arc::clone(&self.exact),
-            tried,
-        }))
-    }
-}
-
-/// The rows.
-struct PagerankRows {
-    plan: Arc<Plan>,
-    method: Method,
-    notes: Vec<(String, String)>,
-}
-
-impl RowSource for PagerankRows {
-    fn nodes(&self, _table: usize) -> Option<Arc<Vec<u32>>> {
-        self.plan.seeds.clone()
-    }
-
-    fn work(&self, _table: usize, node: u32) -> u64 {
-        let graph = &self.plan.graph;
-        // Passes that all seeds share, and the seed's own neighbourhood.
-        graph.edges() as u64 / LANES as u64 + graph.forward.degree(node) as u64
-    }
-
-    fn rows(&self, _table: usize, nodes: &[u32], scratch: &mut Scratch) -> Rows {
-        let (mut offsets, mut ids, mut scores) = (vec![0], Vec::new(), Vec::new());
-        for top in self.plan.top_k(self.method, nodes, scratch) {
-            ids.extend(top.nodes);
-            scores.extend(top.scores);
-            offsets.push(ids.len() as u32);
-        }
-        Rows {
-            nodes: nodes.to_vec(),
-            columns: vec![
-                Column::NodeList { offsets: offsets.clone(), nodes: ids },
-                Column::Float32List { offsets, values: scores },
-            ],
-        }
-    }
-
-    fn notes(&self) -> Vec<(String, String)> {
-        self.notes.clone()
-    }
 }

@@ -138,6 +138,7 @@ fn fields(schema: &GraphSchema, side: Side, windows: &[usize]) -> Vec<Field> {
             let name = WINDOWS[window];
             let span = match WINDOW_DAYS[window] {
                 0 => "the job's whole window".to_string(),
+                1 => "the last day".to_string(),
                 days => format!("the last {days} days"),
             };
             let mut field = |what: String, column_type, doc: String| {

@@ -4,7 +4,7 @@
 //! parts into staging with [`PartWriter`], describes each table by a [`Manifest`] and commits:
 //!
 //! ```text
-//! ROOT/related_v1/dt=2026-11-01/part-00000.parquet   the rows, in ascending order of key
+//! ROOT/related_v1/dt=2026-11-01/part-00000-RUN.parquet   the rows, ascending by key; RUN begins the run's id
 //!                               _manifest.json       what they are and what they were made from
 //!                               _SUCCESS             XXH3 (64 bits) of the manifest, in hex
 //! ROOT/_rejects/dt=2026-11-01/RUN_ID.jsonl           rows of the input that could not be used

@@ -2,9 +2,9 @@
 //!
 //! **What a reader may rely on.** A partition's folder is replaced as a whole ([`super::journal`]).
 //! Whoever opens the folder once and reads through it, or reads one file, sees one run. Whoever
-//! opens several files by path, one after the other, while a rerun is published may get the first
-//! of the old and the rest of the new; `_SUCCESS` and the manifest tell: they name the bytes and
-//! the hash of every file. The tables of a run follow one another by a rename each.
+//! lists the folder and opens the files by path while a rerun is published finds the rest missing if
+//! the rerun had other inputs or another job, since the files' names begin the run's id, and equal
+//! rows if it had the same. The tables of a run follow one another by a rename each.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -70,7 +70,10 @@ impl Output {
         check_name("table", table)?;
         let folder = self.staging.join(table);
         fs::create_dir_all(&folder).map_err(|e| failed("create the folder", &folder, &e))?;
-        Ok(folder.join(format!("part-{part:05}.parquet")))
+        // With the run in their names, files of two runs cannot be taken for one another by a reader
+        // that listed the folder before it was replaced: it finds nothing, and lists again.
+        let run = self.run_id.get(..8).unwrap_or(&self.run_id);
+        Ok(folder.join(format!("part-{part:05}-{run}.parquet")))
     }
 
     /// Publishes every staged table, one manifest each. Gives the partitions' folders in ascending

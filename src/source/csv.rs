@@ -108,6 +108,10 @@ impl Source for CsvSource {
         }
         Ok(rows.finish(file.bytes))
     }
+
+    fn positions_are_lines(&self) -> bool {
+        true
+    }
 }
 
 /// A file past its header, at a row.

@@ -64,6 +64,10 @@ impl Source for JsonlSource {
         }
         Ok(rows.finish(file.bytes))
     }
+
+    fn positions_are_lines(&self) -> bool {
+        true
+    }
 }
 
 /// Adds the first rows of a file to the sample, and checks that each column is in one of them.

@@ -46,6 +46,11 @@ pub trait Source: Send + Sync {
         split: usize,
         sink: &mut dyn EventSink,
     ) -> Result<ScanStats>;
+
+    /// Whether [`Reject::position`] is a line of a text file, and not a row of a table.
+    fn positions_are_lines(&self) -> bool {
+        false
+    }
 }
 
 /// How an input is cut.

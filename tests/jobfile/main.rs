@@ -10,6 +10,15 @@
 //! | plan | a stage that is missing, doubled, unused or waits for itself |
 //! | cli | `explain` or `estimate` that leaves out or misstates what a run would do |
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests are not seen as tests, and a test that is skipped says so"
+)]
+
 mod builder;
 mod canonical;
 mod cli;

@@ -3,26 +3,29 @@
 //! | family | what it would catch |
 //! |---|---|
 //! | random graphs | a wrong probability, a lost node, a seen node that is listed |
-//! | truncated walks on random graphs | an extrapolation that is worse than it claims |
+//! | truncated walks on random graphs | a sum that leaves its formula; a fit that does not help |
 //! | closed forms | a factor that is wrong in both the kernel and its twin |
 //! | blocks | lanes that read one another, sums whose order depends on the block |
 //! | seeds | a sample that changes, an unknown key that stops a job |
 //! | gowalla | what only real degree shapes bring out |
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::Arc;
+// A test that cannot be set up has nothing better to do than to panic.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
-use pingraph::graph::Graph;
+use std::collections::BTreeSet;
+
+use pingraph::graph::{Csr, Graph};
 use pingraph::kernels::seeded::{
     Adjacency, Bipartite, Components, LEVELS, Method, SeededScratch, Tail, TopK, Walk, calibrate,
     top_k,
 };
-use pingraph::model::{Column, Keys, Rows, SideNames};
-use pingraph::signals::{Feature, Registry, RowSource, Scratch, Step};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use crate::graphs;
+
+mod signal;
 
 const WALK: Walk = Walk { restart: 0.15, top_k: 100, exclude_seen: false };
 
@@ -44,15 +47,13 @@ fn twin(graph: &Graph, restart: f64, seed: u32) -> Vec<f64> {
     let lefts = graph.forward.nodes();
     let nodes = lefts + graph.backward.nodes();
     let mut edges = Vec::new();
+    let mut degree = vec![0.0; nodes];
     for left in 0..lefts {
         for &right in graph.forward.neighbours(left as u32) {
             edges.push((left, lefts + right as usize));
+            degree[left] += 1.0;
+            degree[lefts + right as usize] += 1.0;
         }
-    }
-    let mut degree = vec![0.0; nodes];
-    for &(a, b) in &edges {
-        degree[a] += 1.0;
-        degree[b] += 1.0;
     }
     let mut mass = vec![0.0; nodes];
     mass[seed as usize] = 1.0;
@@ -70,6 +71,36 @@ fn twin(graph: &Graph, restart: f64, seed: u32) -> Vec<f64> {
         }
     }
     mass.split_off(lefts)
+}
+
+/// The same for `N` seeds of a large graph: what is on the right after 1, 3, 5, ... edges, until the
+/// walks that have not restarted by then are fewer than 1e-9.
+fn twins<const N: usize>(graph: &Graph, restart: f64, seeds: [u32; N]) -> Vec<[f64; N]> {
+    let half_step = |from: &Csr, mass: &[[f64; N]], nodes: usize| {
+        let mut next = vec![[0.0; N]; nodes];
+        for (node, mass) in (0u32..).zip(mass) {
+            let targets = from.neighbours(node);
+            let share = mass.map(|mass| (1.0 - restart) * mass / targets.len() as f64);
+            for &target in targets {
+                next[target as usize].iter_mut().zip(&share).for_each(|(sum, s)| *sum += s);
+            }
+        }
+        next
+    };
+    let (lefts, rights) = (graph.forward.nodes(), graph.backward.nodes());
+    let mut left = vec![[0.0; N]; lefts];
+    (0..N).for_each(|lane| left[seeds[lane] as usize][lane] = 1.0);
+    let mut scores = vec![[0.0; N]; rights];
+    let mut walking = 1.0f64;
+    while walking > 1e-9 {
+        let right = half_step(&graph.forward, &left, rights);
+        for (sums, mass) in scores.iter_mut().zip(&right) {
+            sums.iter_mut().zip(mass).for_each(|(sum, mass)| *sum += restart * mass);
+        }
+        left = half_step(&graph.backward, &right, lefts);
+        walking *= (1.0 - restart) * (1.0 - restart);
+    }
+    scores
 }
 
 /// The scores of what may be listed, in descending order.
@@ -151,37 +182,106 @@ proptest! {
     }
 
     #[test]
-    fn truncated_walks_find_the_best(graph in graphs::random(), exclude_seen: bool) {
-        let walk = Walk { top_k: 10, exclude_seen, ..WALK };
+    fn truncated_walks_follow_their_formula(
+        graph in graphs::random(),
+        exclude_seen: bool,
+        level in 0usize..LEVELS.len(),
+        gammas in prop::array::uniform2(0.0f64..0.5),
+    ) {
+        // Enough results for all right nodes, so that candidates do not matter here.
+        let walk = Walk { exclude_seen, ..WALK };
+        let tail = Tail { half_steps: LEVELS[level], gammas: [gammas; LEVELS.len()] };
+        let seeds: Vec<u32> = (0..graph.forward.nodes() as u32).collect();
+        let found = run(&graph, walk, Method::Truncated { tail, exact_edges: 0 }, &seeds);
+        for (&seed, top) in seeds.iter().zip(&found) {
+            let expected = formula(&graph, &tail, seed);
+            let listed = ranked(&graph, walk, seed, &twin(&graph, walk.restart, seed));
+            prop_assert_eq!(top.nodes.len(), listed.len());
+            for (&node, &score) in top.nodes.iter().zip(&top.scores) {
+                // Half-steps from the fourth on are rounded to eight bits.
+                let own = expected[node as usize];
+                let error = (f64::from(score) - own).abs();
+                prop_assert!(error < 0.01 * own + 1e-6, "seed {seed}, {node}: {score}, {own}");
+            }
+        }
+    }
+}
+
+/// The score of each right node by the formula of truncated walks, from the distributions after
+/// each number of edges, by scattering; for a restart of 0.15.
+fn formula(graph: &Graph, tail: &Tail, seed: u32) -> Vec<f64> {
+    let keep: f64 = 0.85;
+    let components = Components::new(bipartite(graph));
+    let edges = components.edges_around(seed) as f64;
+    let degree = |right: usize| graph.backward.degree(right as u32) as f64;
+    let mut left = vec![0.0; graph.forward.nodes()];
+    left[seed as usize] = 1.0;
+    let mut deviations: Vec<Vec<f64>> = Vec::new();
+    for _ in (1..=tail.half_steps).step_by(2) {
+        let mut right = vec![0.0; graph.backward.nodes()];
+        for (node, mass) in (0u32..).zip(&left) {
+            let targets = graph.forward.neighbours(node);
+            targets.iter().for_each(|&p| right[p as usize] += mass / targets.len() as f64);
+        }
+        left.fill(0.0);
+        for (node, mass) in (0u32..).zip(&right) {
+            let targets = graph.backward.neighbours(node);
+            targets.iter().for_each(|&u| left[u as usize] += mass / targets.len() as f64);
+        }
+        deviations.push((0..right.len()).map(|p| edges * right[p] / degree(p) - 1.0).collect());
+    }
+    let level = LEVELS.iter().position(|&t| t == tail.half_steps).unwrap();
+    let [last, before] = tail.gammas[level];
+    let power = keep.powi(tail.half_steps as i32);
+    let score = |p: usize| {
+        let mut sum = keep / (1.0 - keep * keep);
+        for (step, values) in deviations.iter().enumerate() {
+            sum += keep.powi(2 * step as i32 + 1) * values[p];
+        }
+        let steps = deviations.len();
+        sum += power * (last * deviations[steps - 1][p] + before * deviations[steps - 2][p]);
+        0.15 * degree(p) / edges * sum
+    };
+    (0..graph.backward.nodes()).map(score).collect()
+}
+
+#[test]
+fn truncated_walks_find_the_best() {
+    // One small graph may mix slowly, so recall is claimed for 100 of them together.
+    let mut runner = TestRunner::deterministic();
+    let mut hits = [0; 2];
+    let mut wanted = 0;
+    for _ in 0..100 {
+        let graph = graphs::random().new_tree(&mut runner).unwrap().current();
+        let walk = Walk { top_k: 10, exclude_seen: true, ..WALK };
         let seeds: Vec<u32> = (0..graph.forward.nodes() as u32).collect();
         let components = Components::new(bipartite(&graph));
         let mut scratch = SeededScratch::default();
         let mut sums = [0.0; calibrate::FIT_SUMS];
         for &seed in &seeds {
             let one = calibrate::fit(bipartite(&graph), &components, walk, &[seed], &mut scratch);
-            for (sum, term) in sums.iter_mut().zip(one) {
-                *sum += term;
-            }
+            sums.iter_mut().zip(one).for_each(|(sum, term)| *sum += term);
         }
         let gammas = calibrate::solve(&sums);
-        for (half_steps, least) in [(5, 0.85), (11, 0.97)] {
+        let found = [5, 11].map(|half_steps| {
             let tail = Tail { half_steps, gammas };
-            let found = run(&graph, walk, Method::Truncated { tail, exact_edges: 0 }, &seeds);
-            let mut hits = 0;
-            let mut wanted = 0;
-            for (&seed, found) in seeds.iter().zip(&found) {
-                let scores = twin(&graph, walk.restart, seed);
-                let expected = ranked(&graph, walk, seed, &scores);
-                prop_assert_eq!(found.nodes.len(), expected.len(), "seed {}", seed);
-                // What ties with the last place, to what rounding can do, is as good.
-                let last = expected.last().map_or(0.0, |&(score, _)| score) * (1.0 - 1e-4);
-                hits += found.nodes.iter().filter(|&&n| scores[n as usize] >= last).count();
-                wanted += expected.len();
+            run(&graph, walk, Method::Truncated { tail, exact_edges: 0 }, &seeds)
+        });
+        for (index, &seed) in seeds.iter().enumerate() {
+            let scores = twin(&graph, walk.restart, seed);
+            let expected = ranked(&graph, walk, seed, &scores);
+            // What ties with the last place, to what rounding can do, is as good.
+            let last = expected.last().map_or(0.0, |&(score, _)| score) * (1.0 - 1e-4);
+            wanted += expected.len();
+            for (hits, found) in hits.iter_mut().zip(&found) {
+                let nodes = &found[index].nodes;
+                *hits += nodes.iter().filter(|&&node| scores[node as usize] >= last).count();
             }
-            let recall = hits as f64 / wanted.max(1) as f64;
-            prop_assert!(wanted == 0 || recall >= least, "{} half-steps: {}", half_steps, recall);
         }
     }
+    let [five, eleven] = hits.map(|hits| hits as f64 / wanted as f64);
+    println!("recall {five:.4} with 5 half-steps, {eleven:.4} with 11");
+    assert!(five >= 0.97 && eleven >= 0.995, "{five}, {eleven}");
 }
 
 /// The scores of the right nodes, by id.
@@ -266,185 +366,4 @@ fn long_paths_and_nodes_without_edges_are_no_trouble() {
         assert_eq!(found[1].nodes, [1]);
         assert_eq!(found[2], TopK::default());
     }
-}
-
-/// A graph of 6,000 x 3,000 nodes in communities, with popular right nodes; large enough for the
-/// truncated method.
-fn communities() -> Graph {
-    let mut state = 7u64;
-    let mut random = move |below: u64| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
-    let mut edges = Vec::new();
-    for left in 0..6_000u32 {
-        let home = random(60);
-        for _ in 0..15 + random(20) {
-            let within = home * 50 + random(50) * random(50) / 50;
-            let anywhere = random(3_000) * random(3_000) / 3_000;
-            let right = if random(10) < 7 { within } else { anywhere };
-            edges.push((left, right as u32));
-        }
-    }
-    graphs::compact(&edges)
-}
-
-fn configure(params: &str) -> Box<dyn Feature> {
-    let registry = Registry::default();
-    let signal = registry.find("personalized_pagerank").unwrap();
-    signal.configure("walks", params.parse().unwrap()).unwrap()
-}
-
-/// Runs all rounds on one thread.
-fn finish(feature: &dyn Feature, graph: &Arc<Graph>, keys: &[Keys]) -> Arc<dyn RowSource> {
-    let mut scratch = Scratch::default();
-    let mut step = feature.start(Arc::clone(graph), keys);
-    loop {
-        match step {
-            Step::Rows(rows) => return rows,
-            Step::Round(stage) => {
-                let parts = (0..stage.tasks()).map(|task| stage.run(task, &mut scratch)).collect();
-                step = stage.next(parts);
-            }
-        }
-    }
-}
-
-fn lists(rows: &Rows) -> Vec<(Vec<u32>, Vec<f32>)> {
-    let [Column::NodeList { offsets, nodes }, Column::Float32List { values, .. }] =
-        rows.columns.as_slice()
-    else {
-        panic!("not the declared columns");
-    };
-    let range = |row: &[u32]| row[0] as usize..row[1] as usize;
-    offsets.windows(2).map(|w| (nodes[range(w)].to_vec(), values[range(w)].to_vec())).collect()
-}
-
-fn mean_recall(graph: &Graph, walk: Walk, rows: &Rows) -> f64 {
-    let mut total = 0.0;
-    for (&seed, (nodes, _)) in rows.nodes.iter().zip(lists(rows)) {
-        let expected = ranked(graph, walk, seed, &twin(graph, walk.restart, seed));
-        let found: BTreeSet<u32> = nodes.into_iter().collect();
-        let hits = expected.iter().filter(|(_, node)| found.contains(node)).count();
-        total += hits as f64 / expected.len().max(1) as f64;
-    }
-    total / rows.nodes.len() as f64
-}
-
-fn note<'a>(notes: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    notes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-}
-
-#[test]
-fn calibration_reaches_the_recall_asked_for() {
-    let graph = Arc::new(communities());
-    let walk = Walk { exclude_seen: true, ..WALK };
-    let seeds: Vec<u32> = (0..25).map(|n| n * 211).collect();
-    for (accuracy, least) in [("0.9", 0.88), ("\"fast\"", 0.95), ("0.99", 0.985), ("0.999", 0.995)]
-    {
-        let rows = finish(&*configure(&format!("accuracy = {accuracy}")), &graph, &[]);
-        let notes = rows.notes();
-        let measured: f64 = note(&notes, "recall_at_100").unwrap().parse().unwrap();
-        let recall = mean_recall(&graph, walk, &rows.rows(0, &seeds, &mut Scratch::default()));
-        assert!(recall >= least && (recall - measured).abs() < 0.02, "{recall}: {notes:?}");
-    }
-    let exact = finish(&*configure("accuracy = \"exact\""), &graph, &[]);
-    assert_eq!(note(&exact.notes(), "method"), Some("exact"));
-    let rows = exact.rows(0, &seeds, &mut Scratch::default());
-    assert!(mean_recall(&graph, walk, &rows) >= 0.9999);
-}
-
-#[test]
-fn rows_do_not_depend_on_how_they_are_cut() {
-    let graph = Arc::new(communities());
-    let source = finish(&*configure("accuracy = 0.99\ntop_k = 20"), &graph, &[]);
-    let nodes: Vec<u32> = (1_000..1_070).collect();
-    let whole = lists(&source.rows(0, &nodes, &mut Scratch::default()));
-    for size in [1, 7, 16, 33] {
-        let mut scratch = Scratch::default();
-        let pieces: Vec<_> = nodes
-            .chunks(size)
-            .flat_map(|piece| lists(&source.rows(0, piece, &mut scratch)))
-            .collect();
-        assert!(pieces == whole, "in pieces of {size}");
-    }
-}
-
-#[test]
-fn samples_and_files_of_seeds() {
-    let graph = Arc::new(graphs::complete(50, 4));
-    let names = SideNames { left: "user".into(), right: "pin".into() };
-    let nodes = |params: &str, keys: &[Keys]| {
-        let source = finish(&*configure(params), &graph, keys);
-        (source.nodes(0).map(|nodes| nodes.to_vec()), source.notes())
-    };
-    assert_eq!(nodes("", &[]).0, None, "all by default");
-    assert_eq!(nodes("seeds = \"all\"", &[]).0, None);
-    let ten = nodes("sample = 10", &[]).0.unwrap();
-    let twenty = nodes("sample = 20", &[]).0.unwrap();
-    assert_eq!((ten.len(), twenty.len()), (10, 20));
-    assert!(ten.iter().all(|node| twenty.contains(node)), "a larger sample keeps the smaller");
-    assert!(ten.is_sorted());
-    assert_eq!(nodes("sample = 10", &[]).0.unwrap(), ten);
-    assert_eq!(nodes("sample = 1000", &[]).0.unwrap().len(), 50);
-
-    let feature = configure("seeds_file = \"seeds.txt\"");
-    let files = feature.key_files();
-    assert_eq!(files.len(), 1);
-    assert_eq!(files[0].path, PathBuf::from("seeds.txt"));
-    let keys = Keys::Int64(vec![30, 10, 5, 10, 990]);
-    let (found, notes) = nodes("seeds_file = \"seeds.txt\"", &[keys]);
-    assert_eq!(found.unwrap(), [1, 3]);
-    assert_eq!(note(&notes, "unknown_seeds"), Some("2"));
-    let fields: Vec<_> = feature.tables(&names)[0].fields.iter().map(|f| f.name.clone()).collect();
-    assert_eq!(fields, ["pin_ids", "pin_scores"]);
-}
-
-#[test]
-fn wrong_parameters_are_named() {
-    let registry = Registry::default();
-    let signal = registry.find("personalized_pagerank").unwrap();
-    for (params, word) in [
-        ("top_k = 0", "top_k"),
-        ("restart = 1.0", "restart_probability"),
-        ("alpha = \"x\"", "string"),
-        ("accuracy = 1.0", "accuracy"),
-        ("accuracy = \"best\"", "best"),
-        ("sample = 0", "sample"),
-        ("sample = 3\nseeds = \"all\"", "seeds"),
-        ("seeds = \"some\"", "some"),
-        ("topk = 3", "topk"),
-    ] {
-        let error = signal.configure("walks", params.parse().unwrap()).err().unwrap().to_string();
-        assert!(error.contains(word) && !error.contains('\n'), "{params}: {error}");
-    }
-    for alias in ["alpha", "reset_probability", "restart", "restart_probability"] {
-        assert!(signal.configure("walks", format!("{alias} = 0.2").parse().unwrap()).is_ok());
-    }
-}
-
-#[test]
-fn gowalla_reaches_recall_of_0_99() {
-    let root = std::env::var_os("PINGRAPH_DATASETS")
-        .map_or_else(|| PathBuf::from("../shared/datasets"), PathBuf::from);
-    let path = root.join("gowalla/train.txt");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("skipped: {} is absent", path.display());
-        return;
-    };
-    let mut edges = Vec::new();
-    for line in text.lines() {
-        let mut ids = line.split_whitespace().map(|id| id.parse::<u32>().unwrap());
-        if let Some(user) = ids.next() {
-            edges.extend(ids.map(|item| (user, item)));
-        }
-    }
-    let graph = Arc::new(graphs::compact(&edges));
-    let source = finish(&*configure("accuracy = 0.99"), &graph, &[]);
-    let seeds: Vec<u32> = (0..200).map(|n| n * graph.forward.nodes() as u32 / 200).collect();
-    let rows = source.rows(0, &seeds, &mut Scratch::default());
-    let recall = mean_recall(&graph, Walk { exclude_seen: true, ..WALK }, &rows);
-    println!("recall {recall:.4}, {:?}", source.notes());
-    assert!(recall >= 0.99, "{recall}: {:?}", source.notes());
 }

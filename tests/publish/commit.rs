@@ -27,7 +27,9 @@ fn a_commit_publishes_whole_partitions_and_nothing_else() {
     for table in ["a_table", "b_table"] {
         expected.push(table.to_string());
         expected.push(format!("{table}/{PARTITION}"));
-        for name in ["_SUCCESS", "_manifest.json", "part-00000.parquet", "part-00001.parquet"] {
+        let run = &RUN_ID[..8];
+        let parts = [0, 1].map(|part| format!("part-{part:05}-{run}.parquet"));
+        for name in ["_SUCCESS", "_manifest.json", &parts[0], &parts[1]] {
             expected.push(format!("{table}/{PARTITION}/{name}"));
         }
     }
@@ -133,7 +135,9 @@ fn names_that_would_leave_the_root_are_refused() {
     for name in ["", "..", "a/b", "_tmp", "a.b", "a\nb"] {
         assert!(output.part_path(name, 0).is_err(), "{name:?}");
     }
-    assert!(output.part_path("related_v1", 0).unwrap().ends_with("related_v1/part-00000.parquet"));
+    let part = output.part_path("related_v1", 0).unwrap();
+    let run = &RUN_ID[..8];
+    assert!(part.ends_with(format!("related_v1/part-00000-{run}.parquet")));
     assert!(Output::open(root.path(), AS_OF_US, "../x").is_err());
 }
 

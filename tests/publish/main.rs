@@ -9,8 +9,10 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "helpers of tests are not seen as tests, and a test that is skipped says so"
 )]
 

@@ -78,7 +78,7 @@ fn no_permission_to_read() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder_with("a.parquet", "");
     let path = folder.path().join("a.parquet");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read(&path).is_ok() {
         println!("skipped: this user reads every file");
         return;

@@ -41,7 +41,7 @@ fn judge(rows: &[Row]) -> Verdict {
             Some(("pin_id", "null key"))
         } else if row.time_us.is_none() {
             Some(("time", "null time"))
-        } else if row.time_us.unwrap() >= 9_214_646_400_000_000 {
+        } else if row.time_us >= Some(9_214_646_400_000_000) {
             Some(("time", "time out of range"))
         } else if row.action.is_none() {
             Some(("action", "null action"))

@@ -127,9 +127,9 @@ fn clustering(edges: &[(u32, u32)]) -> f64 {
         .map(|&(l, r)| (rights_of[l as usize].len() - 1) * (lefts_of[r as usize].len() - 1))
         .sum();
     let mut squares = 0u64;
-    for left in 0..rights_of.len() {
+    for (left, rights) in rights_of.iter().enumerate() {
         let mut common = vec![0u64; left];
-        for &right in &rights_of[left] {
+        for &right in rights {
             for &other in lefts_of[right as usize].iter().filter(|&&other| (other as usize) < left)
             {
                 common[other as usize] += 1;

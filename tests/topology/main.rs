@@ -7,6 +7,15 @@
 //! | files | a result that depends on how the input is cut into files |
 //! | as_of | an event at or after `as_of` that shows in a feature |
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests are not seen as tests, and a test that is skipped says so"
+)]
+
 mod as_of;
 mod jobs;
 mod signals;

@@ -27,7 +27,7 @@ sample = 50
 [features.rank.pagerank]
 [features.rank_to_tolerance.pagerank]
 iterations = 200
-tolerance = 1e-9
+tolerance = 1e-6
 [features.popular.popularity]
 side = "both"
 [features.degrees.degree]

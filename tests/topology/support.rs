@@ -61,7 +61,7 @@ pub fn write_events(folder: &Path, events: &[Event], files: usize) {
                 Arc::new(
                     share
                         .iter()
-                        .map(|e| e.3)
+                        .map(|e| Some(e.3))
                         .collect::<TimestampMicrosecondArray>()
                         .with_timezone("UTC"),
                 ),
@@ -114,7 +114,8 @@ pub fn run(job: &Job, workers: usize) -> Report {
     run_with(job, Workers::threads(workers), &options).unwrap()
 }
 
-/// Every Parquet file below `root`, by path.
+/// Every Parquet file below `root`, by path; the run's id, which names the input files too, is cut
+/// off the names.
 pub fn published(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_path_buf()];
@@ -125,7 +126,9 @@ pub fn published(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "parquet") {
                 let bytes = std::fs::read(&path).unwrap();
-                files.insert(path.strip_prefix(root).unwrap().to_path_buf(), bytes);
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let part = path.with_file_name(&name[.."part-00000".len()]);
+                files.insert(part.strip_prefix(root).unwrap().to_path_buf(), bytes);
             }
         }
     }

@@ -101,8 +101,8 @@ pub fn memory(job: &Job, estimate: &Estimate) -> (Vec<Item>, Vec<Item>) {
     if needs.events {
         let slots = job.edge_rules().action_names().len() as f64
             * crate::kernels::aggregate::WINDOW_DAYS.len() as f64;
-        let formula = format!("{slots} slots of 24 B, and 8 B, a node");
-        compute.push(Item::new("totals", formula, nodes * (slots * 24.0 + 8.0)));
+        let formula = format!("{slots} slots of 16 B, and 8 B, a node");
+        compute.push(Item::new("totals", formula, nodes * (slots * 16.0 + 8.0)));
     }
     let accumulators =
         job.features.iter().map(|plan| accumulator(plan, estimate)).fold(0.0, f64::max);

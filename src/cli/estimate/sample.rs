@@ -1,7 +1,7 @@
 //! A sample of a job's events, and what it says about all of them.
 //!
-//! Sample: up to [`SPLITS`] splits spread evenly over the input, about [`ROWS`] rows in all, each
-//! split read from its beginning. The sampled events, in order, are cut into [`BLOCKS`] blocks.
+//! Sample: up to [`SPLITS`] splits spread evenly over the input (all, if that is known to be few
+//! rows), about [`ROWS`] rows in all, each split read from its beginning. The sampled events, in order, are cut into [`BLOCKS`] blocks.
 //!
 //! 1. Rows: from metadata where the format has them (Parquet), else bytes over bytes a row.
 //! 2. Events: rows times the share of the sampled rows that became events.
@@ -79,7 +79,7 @@ pub struct Estimate {
 /// # Errors
 /// When the input cannot be read.
 pub fn estimate(source: &dyn Source, request: &ScanRequest, plan: &ScanPlan) -> Result<Estimate> {
-    let chosen = chosen_splits(plan.splits.len());
+    let chosen = chosen_splits(plan);
     let mut sample = Sample::default();
     let (mut rows_exact, mut sampled_bytes, mut sampled_rows) = (true, 0.0, 0.0);
     for (index, &split) in chosen.iter().enumerate() {
@@ -115,9 +115,14 @@ pub fn estimate(source: &dyn Source, request: &ScanRequest, plan: &ScanPlan) -> 
     Ok(sample.extrapolate(rows, rows_exact))
 }
 
-/// At most [`SPLITS`] of `count` splits, evenly spread, ascending.
-fn chosen_splits(count: usize) -> Vec<usize> {
-    let chosen = count.min(SPLITS);
+/// At most [`SPLITS`] splits, evenly spread, ascending; all if they have no more rows than a sample.
+fn chosen_splits(plan: &ScanPlan) -> Vec<usize> {
+    let count = plan.splits.len();
+    let rows = plan.splits.iter().map(|split| split.rows).sum::<Option<u64>>();
+    let chosen = match rows {
+        Some(rows) if rows <= ROWS => count,
+        _ => count.min(SPLITS),
+    };
     (0..chosen).map(|index| index * count / chosen).collect()
 }
 
@@ -421,7 +426,7 @@ mod tests {
     #[test]
     fn what_is_read_whole_is_exact() {
         let edges: Vec<(i64, i64)> = (0..1000).map(|n| (n % 50, n % 20)).collect();
-        for splits in [1, 3] {
+        for splits in [1, 3, 200] {
             assert_eq!(ratios(edges.clone(), splits), [1.0; 4]);
         }
         assert_eq!(ratios(vec![(1, 1)], 1), [1.0; 4]);

@@ -31,7 +31,7 @@ use crate::kernels::prefetch::prefetch;
 pub const EXACT_TOLERANCE: f64 = 1e-8;
 
 /// Edges ahead that are prefetched.
-const AHEAD: usize = 12;
+const AHEAD: usize = 32;
 
 /// Neighbours that are summed in `f32`.
 const RUN: usize = 32;

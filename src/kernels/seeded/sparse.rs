@@ -23,6 +23,9 @@ const HEAVY_SHARE: u64 = 4;
 /// Pulling for all lanes costs as much as pushing along this many times all edges.
 const PULL_COST: u64 = 3;
 
+/// Adjacency lists ahead that are prefetched, four cache lines each.
+const AHEAD: usize = 6;
+
 /// The accumulators of the left side.
 #[derive(Default)]
 pub(super) struct SparseScratch {
@@ -57,8 +60,7 @@ pub(super) fn three_half_steps(
             put_off_work += work;
         } else {
             let SparseScratch { sums, touched, .. } = &mut *scratch;
-            let reached = touched.iter().map(|&u| (u, std::mem::take(&mut sums[u as usize])));
-            push_right(graph, reached, plane);
+            push_right(graph, touched, |left| std::mem::take(&mut sums[left as usize]), plane);
         }
     }
     if put_off_work > PULL_COST * edges {
@@ -66,8 +68,10 @@ pub(super) fn three_half_steps(
     } else {
         for &lane in &put_off {
             let plane = &mut planes[lane * rights..(lane + 1) * rights];
-            let sums = scratch.heavy.iter().map(|sums| sums.0[lane]);
-            push_right(graph, (0u32..).zip(sums).filter(|&(_, sum)| sum != 0.0), plane);
+            let SparseScratch { heavy, touched, .. } = &mut *scratch;
+            touched.clear();
+            touched.extend((0u32..).zip(&*heavy).filter(|(_, h)| h.0[lane] != 0.0).map(|(u, _)| u));
+            push_right(graph, touched, |left| heavy[left as usize].0[lane], plane);
         }
     }
     for (&seed, plane) in seeds.iter().zip(planes.chunks_exact_mut(rights)) {
@@ -104,11 +108,22 @@ fn two_half_steps(graph: Bipartite<'_>, seed: u32, scratch: &mut SparseScratch) 
     work
 }
 
-/// Pushes `sum / degree` of each `(left, sum)`, ascending, along its edges.
-fn push_right(graph: Bipartite<'_>, reached: impl Iterator<Item = (u32, f32)>, plane: &mut [f32]) {
-    for (left, sum) in reached {
+/// Pushes `sum_of / degree` of each of `lefts`, ascending, along its edges.
+fn push_right(
+    graph: Bipartite<'_>,
+    lefts: &[u32],
+    mut sum_of: impl FnMut(u32) -> f32,
+    plane: &mut [f32],
+) {
+    for (index, &left) in lefts.iter().enumerate() {
+        if let Some(&ahead) = lefts.get(index + AHEAD) {
+            let begin = graph.left.offsets[ahead as usize] as usize;
+            for line in 0..4 {
+                prefetch(graph.left.targets, begin + line * 16);
+            }
+        }
         let rights = graph.left.neighbours(left);
-        let value = sum / rights.len() as f32;
+        let value = sum_of(left) / rights.len() as f32;
         for &right in rights {
             plane[right as usize] += value;
         }

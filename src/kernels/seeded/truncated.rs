@@ -36,7 +36,7 @@ pub const LANES: usize = 16;
 pub const LEVELS: [usize; 5] = [3, 5, 7, 9, 11];
 
 /// Edges ahead that are prefetched.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 
 /// Nodes that are transposed at a time.
 const BLOCK: usize = 256;

@@ -1,13 +1,4 @@
-//! Runs one kernel on a CSR file as the peers do and prints one JSON line: CPU and wall seconds of the
-//! kernel apart from loading, and peak memory. Not a benchmark of its own: it stands beside a peer.
-//!
-//!     cargo bench --bench peers -- w1 CSR THREADS OUT
-//!
-//! CSR is `int64 left, right, edges; int64 offsets[left + 1]; int32 targets[edges]`, little-endian.
-//! OUT gets `int64 rows, k; int32 ids[rows * k]` (padded with -1) `; float32 scores[rows * k]`.
-
-// It prints its result, and a thread that panicked leaves nothing to report.
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+//! What the runs share: the CSR file, threads, clocks and the output file.
 
 use std::error::Error;
 use std::fs::File;
@@ -19,62 +10,26 @@ use std::time::Instant;
 
 use pingraph::graph::{Csr, Dictionary, Graph};
 use pingraph::model::{Column, Keys, Rows, SideNames};
-use pingraph::signals::{Feature, Registry, Scratch, Step, split_by_work};
+use pingraph::signals::{Feature, RowSource, Scratch, Step, split_by_work};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Blocks of rows, as the engine would cut them.
 const BLOCKS: usize = 256;
+/// Rows of a block at least, on average.
+const ROWS_A_BLOCK: usize = 64;
 
-fn main() -> Outcome<()> {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match args.as_slice() {
-        ["w1", csr, threads, out, params @ ..] => {
-            w1(Path::new(csr), threads.parse()?, Path::new(out), &params.join("\n"))
-        }
-        // `cargo test --benches` and `cargo bench` run every target without arguments of ours.
-        _ => {
-            println!("usage: cargo bench --bench peers -- w1 CSR THREADS OUT [KEY=VALUE ...]");
-            Ok(())
-        }
-    }
-}
-
-/// Co-engagement: the top 50 by cosine for every right node, or as `params` (TOML lines) say.
-fn w1(csr: &Path, threads: usize, out: &Path, params: &str) -> Outcome<()> {
-    let begin = Instant::now();
-    let graph = Arc::new(load(csr)?);
-    let loaded = begin.elapsed().as_secs_f64();
-    let top_k = params.parse::<toml::Table>()?.get("top_k").and_then(toml::Value::as_integer);
-    let registry = Registry::default();
-    let feature = registry.find("co_engagement")?.configure("w1", params.parse()?)?;
-    let clock = Clock::start();
-    let (rows, cpu) = compute(&*feature, Arc::clone(&graph), threads);
-    let wall = clock.began.elapsed().as_secs_f64();
-    let wedges: u64 = (0..graph.forward.nodes() as u32)
-        .map(|left| graph.forward.degree(left) as u64)
-        .map(|degree| degree * degree)
-        .sum();
-    println!(
-        "JSON {{\"peer\":\"pingraph-t{threads}\",\"workload\":\"W1\",\"load_s\":{loaded:.4},\
-         \"kernel_wall\":{wall:.4},\"kernel_cpu\":{cpu:.4},\"rss_mb\":{},\"wedges\":{wedges},\
-         \"ns_per_wedge_cpu\":{:.3}}}",
-        peak_mb()?,
-        cpu * 1e9 / wedges as f64,
-    );
-    dump(out, &rows, top_k.unwrap_or(50) as usize)
-}
-
-/// Runs `feature` on `threads` threads: its rows in blocks, and the CPU seconds of all threads.
-fn compute(feature: &dyn Feature, graph: Arc<Graph>, threads: usize) -> (Vec<Rows>, f64) {
-    let clock = Clock::start();
-    let right_nodes = graph.backward.nodes();
-    let spent = AtomicU64::new(0);
+/// The rounds of `feature` on `threads` threads; the CPU seconds of all threads.
+pub fn rounds(
+    feature: &dyn Feature,
+    graph: Arc<Graph>,
+    threads: usize,
+) -> (Arc<dyn RowSource>, f64) {
+    let (clock, spent) = (Clock::start(), AtomicU64::new(0));
     let mut step = feature.start(graph, &[]);
-    let source = loop {
+    loop {
         match step {
-            Step::Rows(source) => break source,
+            Step::Rows(source) => return (source, clock.seconds(&spent, threads)),
             Step::Round(stage) => {
                 let parts = parallel(threads, stage.tasks(), &spent, |task, scratch| {
                     stage.run(task, scratch)
@@ -82,17 +37,18 @@ fn compute(feature: &dyn Feature, graph: Arc<Graph>, threads: usize) -> (Vec<Row
                 step = stage.next(parts);
             }
         }
-    };
-    let blocks = split_by_work(right_nodes, BLOCKS, |node| source.work(0, node as u32));
-    let rows = parallel(threads, blocks.len(), &spent, |task, scratch| {
-        let nodes: Vec<u32> = blocks[task].clone().map(|node| node as u32).collect();
-        source.rows(0, &nodes, scratch)
-    });
-    let mut cpu = clock.cpu_ns();
-    if threads > 1 {
-        cpu += spent.into_inner();
     }
-    (rows, cpu as f64 * 1e-9)
+}
+
+/// The rows of `nodes` in blocks on `threads` threads; the CPU seconds of all threads.
+pub fn rows(source: &dyn RowSource, nodes: &[u32], threads: usize) -> (Vec<Rows>, f64) {
+    let (clock, spent) = (Clock::start(), AtomicU64::new(0));
+    let pieces = BLOCKS.min(nodes.len() / ROWS_A_BLOCK);
+    let blocks = split_by_work(nodes.len(), pieces, |index| source.work(0, nodes[index]));
+    let rows = parallel(threads, blocks.len(), &spent, |task, scratch| {
+        source.rows(0, &nodes[blocks[task].clone()], scratch)
+    });
+    (rows, clock.seconds(&spent, threads))
 }
 
 /// Runs tasks on `threads` threads, in this one if there is but one; adds the threads' CPU
@@ -132,13 +88,13 @@ fn parallel<T: Send>(
 }
 
 /// CPU and wall time since a moment, of the calling thread.
-struct Clock {
-    began: Instant,
+pub struct Clock {
+    pub began: Instant,
     cpu_ns: u64,
 }
 
 impl Clock {
-    fn start() -> Clock {
+    pub fn start() -> Clock {
         Clock { began: Instant::now(), cpu_ns: Clock::now() }
     }
 
@@ -147,13 +103,20 @@ impl Clock {
         stat.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
     }
 
-    fn cpu_ns(&self) -> u64 {
+    /// CPU nanoseconds of this thread since the start.
+    pub fn cpu_ns(&self) -> u64 {
         Clock::now() - self.cpu_ns
+    }
+
+    /// CPU seconds since the start: this thread's, and those `spent` by others.
+    fn seconds(&self, spent: &AtomicU64, threads: usize) -> f64 {
+        let others = if threads > 1 { spent.load(Ordering::Relaxed) } else { 0 };
+        (self.cpu_ns() + others) as f64 * 1e-9
     }
 }
 
 /// Peak resident memory of the process in megabytes.
-fn peak_mb() -> Outcome<u64> {
+pub fn peak_mb() -> Outcome<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = peak.and_then(|peak| peak.split_whitespace().next());
@@ -161,7 +124,7 @@ fn peak_mb() -> Outcome<u64> {
 }
 
 /// The graph of a CSR file; keys are the dense ids.
-fn load(path: &Path) -> Outcome<Graph> {
+pub fn load(path: &Path) -> Outcome<Graph> {
     let mut file = File::open(path)?;
     let mut header = [0i64; 3];
     file.read_exact(bytemuck::cast_slice_mut(&mut header))?;
@@ -184,7 +147,7 @@ fn load(path: &Path) -> Outcome<Graph> {
 }
 
 /// Writes rows of node lists and scores, padded to `k`.
-fn dump(path: &Path, rows: &[Rows], k: usize) -> Outcome<()> {
+pub fn dump(path: &Path, rows: &[Rows], k: usize) -> Outcome<()> {
     let (mut ids, mut scores) = (Vec::new(), Vec::new());
     let mut count = 0i64;
     for block in rows {
