@@ -34,6 +34,10 @@ part "lints without prefetch" cargo clippy --quiet --lib --no-default-features -
 part "tests" cargo test --locked --lib --bins --tests
 part "documentation and README" cargo test --locked --doc
 
+if [ ! -d "${PINGRAPH_DATASETS:-../shared/datasets}/gowalla" ]; then
+  skipped+=("oracles on the Gowalla check-ins (set PINGRAPH_DATASETS to the folder that holds gowalla/train.txt)")
+fi
+
 if command -v python3 >/dev/null && python_environment; then
   part "readers: Polars, DuckDB, pandas" target/python/bin/python tests/python/read_features.py
 else

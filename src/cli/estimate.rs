@@ -114,7 +114,8 @@ fn method(out: &mut dyn Write) -> io::Result<()> {
          heavy-tailed keys are seen.\n  \
          wedges: pairs of sampled edges at a node over the chance of sampling both; within a \
          factor of 2.\n  \
-         memory and time: the unit costs shown, measured on one machine; within a factor of 2."
+         memory and time: the unit costs shown, from docs/BENCHMARKS.md; other machines differ by a \
+         factor of\n  two either way."
     )
 }
 

@@ -1,26 +1,27 @@
 //! Memory and time of a run from the sizes of its graph.
 //!
 //! The unit costs below were measured with one thread of an AMD EPYC (Zen 4) on 10 million edges
-//! (300,000 users, 150,000 pins); other machines differ, by a factor of two either way.
+//! (300,000 users, 150,000 pins; docs/BENCHMARKS.md), but for [`OTHER_NS`], which is a guess; other
+//! machines differ, by a factor of two either way.
 
 use super::sample::Estimate;
 use crate::job::{FeaturePlan, Job};
 use crate::signals::Registry;
 
 /// Nanoseconds a row: reading, dense ids, sorting and both adjacencies.
-pub const INGEST_NS: f64 = 80.0;
+pub const INGEST_NS: f64 = 90.0;
 
 /// Nanoseconds a wedge of two_hop, selection of the best included.
 pub const WEDGE_NS: f64 = 3.5;
 
 /// Nanoseconds an edge and iteration of propagate, which goes over both adjacencies.
-pub const PROPAGATE_NS: f64 = 2.2;
+pub const PROPAGATE_NS: f64 = 2.5;
 
 /// Nanoseconds an edge of the graph and seed of seeded, at its default accuracy.
 pub const SEEDED_NS: f64 = 0.35;
 
 /// Nanoseconds an event of aggregate.
-pub const AGGREGATE_NS: f64 = 20.0;
+pub const AGGREGATE_NS: f64 = 85.0;
 
 /// Nanoseconds an edge of a kernel that is not listed here.
 pub const OTHER_NS: f64 = 10.0;
