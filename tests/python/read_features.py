@@ -43,6 +43,7 @@ def check(folder: pathlib.Path) -> int:
     lengths = [frame[name].list.len() for name in lists]
     assert all((length == lengths[0]).all() for length in lengths), folder
 
+    duckdb.sql("set TimeZone = 'UTC'")  # DuckDB shows times in the session's zone.
     table = duckdb.sql(f"select * from '{glob}' order by 1").to_arrow_table()
     assert table.num_rows == rows, folder
     assert polars.from_arrow(table).select(frame.columns).equals(frame), folder
@@ -73,7 +74,7 @@ def main() -> None:
                 assert check(folder) > 0, folder
                 tables += 1
     assert tables >= 6, tables
-    print(f"{tables} passed, 0 failed")
+    print(f"{tables} tables read by every reader")
 
 
 if __name__ == "__main__":
