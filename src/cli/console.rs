@@ -78,7 +78,7 @@ impl Console {
                 "level": "info", "event": "stage_started", "stage": stage, "total": total,
                 "unit": unit,
             })),
-            Event::StageAdvanced { .. } => {}
+            Event::StageAdvanced { .. } | Event::StageSized { .. } => {}
             Event::StageFinished { stage, wall } => self.line(&json!({
                 "level": "info", "event": "stage_finished", "stage": stage,
                 "wall_s": wall.as_secs_f64(),
@@ -96,18 +96,17 @@ impl Console {
                 if let Some((_, old)) = bar.take() {
                     old.finish_and_clear();
                 }
-                let template = match total {
-                    Some(_) => {
-                        "{msg:12} {wide_bar} {human_pos}/{human_len} {prefix} {per_sec} {eta}"
-                    }
-                    None => "{msg:12} {spinner} {human_pos} {prefix} {per_sec}",
-                };
-                let style = ProgressStyle::with_template(template)
-                    .unwrap_or_else(|_| ProgressStyle::default_bar());
-                let new = ProgressBar::new(total.unwrap_or(0)).with_style(style);
+                let new = ProgressBar::new(total.unwrap_or(0)).with_style(style(total.is_some()));
                 new.set_message(stage.clone());
                 new.set_prefix(*unit);
                 *bar = Some((stage.clone(), new));
+            }
+            Event::StageSized { stage, total } => {
+                if let Some((_, bar)) = bar.as_ref().filter(|(name, _)| name == stage) {
+                    bar.reset();
+                    bar.set_length(*total);
+                    bar.set_style(style(true));
+                }
             }
             Event::StageAdvanced { stage, items } => {
                 if let Some((_, bar)) = bar.as_ref().filter(|(name, _)| name == stage) {
@@ -127,6 +126,15 @@ impl Console {
             },
         }
     }
+}
+
+/// Stage, bar, items, items a second and time left; without the last where no total is known.
+fn style(sized: bool) -> ProgressStyle {
+    let template = match sized {
+        true => "{msg:16} {wide_bar} {human_pos}/{human_len} {prefix} {per_sec} {eta} left",
+        false => "{msg:16} {spinner} {human_pos} {prefix} {per_sec}",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 impl Observer for Console {

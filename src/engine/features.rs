@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
+use super::observe::Event;
 use super::shared::{Shared, lock};
 use crate::graph::Graph;
 use crate::model::{Column, ColumnType, Error, KeyType, Keys, Result, Rows, Side, Table};
@@ -229,6 +230,8 @@ impl Driver {
     fn announce(&mut self, tasks: usize, work: Work) -> Vec<Message> {
         self.number += 1;
         let number = self.number;
+        let sized = Event::StageSized { stage: self.stage_name(), total: tasks as u64 };
+        self.features.shared.observer.event(&sized);
         let phase =
             Phase { number, stage: self.stage_name(), next_task: AtomicUsize::new(0), tasks, work };
         *lock(&self.features.phase) = Some(Arc::new(phase));

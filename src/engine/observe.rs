@@ -14,6 +14,13 @@ pub enum Event {
         /// What the items are, for example `rows`.
         unit: &'static str,
     },
+    /// A stage now knows how many items are to be done from here on.
+    StageSized {
+        /// Name of the stage.
+        stage: String,
+        /// Items to be done.
+        total: u64,
+    },
     /// A stage has done `items` more.
     StageAdvanced {
         /// Name of the stage.
