@@ -31,7 +31,7 @@ python_environment() { # A Python environment with the readers that users have.
 part "formatting" cargo fmt --check
 part "lints" cargo clippy --quiet --all-targets --locked -- -D warnings
 part "lints without prefetch" cargo clippy --quiet --lib --no-default-features --locked -- -D warnings
-part "tests" cargo test --locked --lib --bins --tests
+part "tests" cargo test --locked --no-fail-fast --lib --bins --tests
 part "documentation and README" cargo test --locked --doc
 
 if [ ! -d "${PINGRAPH_DATASETS:-../shared/datasets}/gowalla" ]; then
