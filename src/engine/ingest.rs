@@ -263,14 +263,19 @@ fn edges<'scope>(
     let blocks = gather(blocks, "filter", "edges", place, move |_| {
         let mut local = local.borrow_mut();
         let kept = here.shared.kept[0].get()?;
-        if !(kept.0.is_full() && kept.1.is_full()) {
-            let shards = std::mem::take(&mut local.shards);
-            local.shards = shards.into_iter().map(|shard| shard.filter(&kept.0, &kept.1)).collect();
+        if all_kept(&kept) {
+            return Ok(here.ready());
         }
+        let shards = std::mem::take(&mut local.shards);
+        local.shards = shards.into_iter().map(|shard| shard.filter(&kept.0, &kept.1)).collect();
         let rights = here.shared.provisional[1].get()?.len();
         Ok(degrees(&here, &local.shards, rights))
     });
     keep(blocks, place, 1)
+}
+
+fn all_kept(kept: &(NodeSet, NodeSet)) -> bool {
+    kept.0.is_full() && kept.1.is_full()
 }
 
 /// Degrees for worker 0: of each range of left nodes, and of all right nodes within the shards.
@@ -287,15 +292,18 @@ fn degrees(place: &Place, shards: &[Shard], rights: usize) -> Vec<Block> {
 }
 
 /// Worker 0 decides from the degrees which nodes are kept: in pass 0 those with enough edges, in
-/// pass 1 those with any edge left. Pass 1 also makes the final dictionaries and the right ranges.
+/// pass 1 those with any edge left. If pass 0 keeps every node, its decision is the last.
 fn keep<'scope>(blocks: Blocks<'scope>, place: &Place, pass: usize) -> Blocks<'scope> {
     let here = place.clone();
     let name = if pass == 0 { "degrees" } else { "kept" };
     gather(blocks, name, "edges", place, move |inbox| {
+        let shared = &here.shared;
         if here.worker != 0 {
             return Ok(Vec::new());
         }
-        let shared = &here.shared;
+        if pass == 1 && all_kept(&*shared.kept[0].get()?) {
+            return Ok(here.ready());
+        }
         let mut left: Vec<u32> = Vec::new();
         let mut right = vec![0u32; shared.provisional[1].get()?.len()];
         for block in inbox {
@@ -309,25 +317,33 @@ fn keep<'scope>(blocks: Blocks<'scope>, place: &Place, pass: usize) -> Blocks<'s
         }
         let rules = &shared.job.graph;
         let minimum = match pass {
-            0 => (rules.left_degree_min, rules.right_degree_min),
+            0 => (rules.left_degree_min.max(1), rules.right_degree_min.max(1)),
             _ => (1, 1),
         };
         let kept =
             (NodeSet::from_degrees(&left, minimum.0), NodeSet::from_degrees(&right, minimum.1));
-        if pass == 1 {
-            right.retain(|&degree| degree > 0);
-            let cells = Cells::new(right.len());
-            let mut load = vec![0; cells.len()];
-            for (node, &degree) in (0..).zip(&right) {
-                load[cells.of(node)] += u64::from(degree);
-            }
-            let pieces = pieces(&here, load.iter().sum());
-            shared.right_ranges.put(Ranges::by_load(&cells, &load, pieces));
+        if pass == 0 {
+            shared.kept[0].put(kept.clone());
+        }
+        if pass == 1 || all_kept(&kept) {
+            shared.kept[1].put(kept);
+            shared.right_ranges.put(right_ranges(&here, right));
             shared.finish("edges");
         }
-        shared.kept[pass].put(kept);
         Ok(here.ready())
     })
+}
+
+/// The ranges of kept right nodes, given the degrees of all of them.
+fn right_ranges(place: &Place, mut degrees: Vec<u32>) -> Ranges {
+    degrees.retain(|&degree| degree > 0);
+    let cells = Cells::new(degrees.len());
+    let mut load = vec![0; cells.len()];
+    for (node, &degree) in (0..).zip(&degrees) {
+        load[cells.of(node)] += u64::from(degree);
+    }
+    let pieces = pieces(place, load.iter().sum());
+    Ranges::by_load(&cells, &load, pieces)
 }
 
 /// Stage *adjacency*: final ids, the transposition, and one CSR for each direction.

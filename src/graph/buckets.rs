@@ -15,7 +15,7 @@
 use std::ops::Range;
 
 use super::EventRun;
-use crate::kernels::radix::Word;
+use crate::kernels::radix::PackedWord;
 
 /// Events of a bucket: twice as many 8-byte words, and as many ages, fit a cache of 1 MiB.
 const BUCKET_EVENTS: usize = 1 << 15;
@@ -97,7 +97,7 @@ fn bits_below(count: usize) -> u32 {
 impl Plan {
     /// The plan for the events of `runs`, whose left nodes are in `range`.
     pub fn new(runs: &[EventRun], range: &Range<u32>, right_nodes: usize) -> Plan {
-        let events: usize = runs.iter().map(|run| run.left.len()).sum();
+        let events: usize = runs.iter().map(|run| run.pairs.len()).sum();
         let indexed = runs.iter().any(|run| !run.age_action.is_empty() || !run.weight.is_empty());
         let right_bits = bits_below(right_nodes);
         let mut row_bits = 0;
@@ -107,7 +107,7 @@ impl Plan {
         }
         loop {
             let mut starts = vec![0usize; range.len().div_ceil(1 << row_bits) + 1];
-            for left in runs.iter().flat_map(|run| &run.left) {
+            for [left, _] in runs.iter().flat_map(|run| &run.pairs) {
                 starts[((left - range.start) as usize >> row_bits) + 1] += 1;
             }
             let largest = starts.iter().copied().max().unwrap_or(0);
@@ -124,7 +124,7 @@ impl Plan {
     }
 
     /// Deals out `runs`. Each is dropped as soon as it is done.
-    pub fn deal<W: Word>(&self, runs: Vec<EventRun>, range: &Range<u32>) -> Buckets<W> {
+    pub fn deal<W: PackedWord>(&self, runs: Vec<EventRun>, range: &Range<u32>) -> Buckets<W> {
         let events = self.starts.last().copied().unwrap_or(0);
         let any = |column: fn(&EventRun) -> bool| if runs.iter().any(column) { events } else { 0 };
         let mut out = Buckets {
@@ -137,7 +137,7 @@ impl Plan {
         let row_mask = ((1u64 << row_bits) - 1) as u32;
         let index_mask = (1usize << self.packing.index_bits) - 1;
         for run in runs {
-            for (at, (&left, &right)) in run.left.iter().zip(&run.right).enumerate() {
+            for (at, &[left, right]) in run.pairs.iter().enumerate() {
                 let row = left - range.start;
                 let bucket = row as usize >> row_bits;
                 let slot = next[bucket];
@@ -175,13 +175,8 @@ mod tests {
 
     #[test]
     fn words_fit_whatever_the_sizes() {
-        let lefts: Vec<u32> = (0..100_000).map(|n| 1_000_000 + n % 50_000).collect();
-        let run = EventRun {
-            right: lefts.clone(),
-            age_action: vec![1; lefts.len()],
-            left: lefts,
-            weight: Vec::new(),
-        };
+        let pairs: Vec<[u32; 2]> = (0..100_000).map(|n| [1_000_000 + n % 50_000, n]).collect();
+        let run = EventRun { age_action: vec![1; pairs.len()], pairs, weight: Vec::new() };
         let range = 1_000_000..u32::MAX;
         let plan = Plan::new(&[run], &range, 1 << 32);
         assert!(plan.packing.key().end <= 64);

@@ -1,18 +1,21 @@
 //! The keys of one side, in ascending order: the dense id of a node is the rank of its key.
 
+use std::sync::Arc;
+
 use crate::model::{KeyRef, Keys};
 
 /// Distinct keys in ascending order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dictionary {
-    keys: Keys,
+    /// Shared, since several stages hold the same keys.
+    keys: Arc<Keys>,
 }
 
 impl Dictionary {
     /// A dictionary of `keys`, which are distinct and ascending.
     pub fn from_sorted(keys: Keys) -> Dictionary {
         debug_assert!((1..keys.len()).all(|i| keys.get(i - 1) < keys.get(i)));
-        Dictionary { keys }
+        Dictionary { keys: Arc::new(keys) }
     }
 
     /// The keys, by dense id.

@@ -14,6 +14,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::kernels::prefetch::prefetch;
+use crate::kernels::radix::{self, Word};
 use crate::model::{KeyType, Keys};
 
 /// How many rows ahead an entry is prefetched: about as many lines as a core can have under way.
@@ -25,13 +26,21 @@ const ENTRIES_MIN: usize = 1024;
 /// Marks an entry that is not in use; so there are at most 2^32 - 1 distinct keys.
 const VACANT: u32 = u32::MAX;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Entry {
     /// The integer key, or the hash of the text key.
     word: u64,
     id: u32,
     /// Occurrences, saturating: they only balance load.
     count: u32,
+}
+
+impl Word for Entry {
+    /// The integer key with its sign flipped, so that unsigned order is the order of keys.
+    #[inline(always)]
+    fn bits(self) -> u64 {
+        self.word ^ 1 << 63
+    }
 }
 
 /// The distinct keys of a column so far.
@@ -144,7 +153,7 @@ impl Interner {
         used.retain(|entry| entry.id != VACANT);
         used.shrink_to_fit();
         match self.key_type {
-            KeyType::Int64 => used.sort_unstable_by_key(|entry| entry.word as i64),
+            KeyType::Int64 => radix::sort(&mut used, &mut Vec::new(), 0..u64::BITS),
             KeyType::Utf8 => {
                 let text = |id: u32| self.text.get(id as usize);
                 used.sort_unstable_by(|a, b| text(a.id).cmp(&text(b.id)));

@@ -14,10 +14,9 @@ use super::{Csr, NodeSet, Ranges};
 /// Events of one share whose left nodes are in one range, column by column, with global ranks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRun {
-    /// Left nodes.
-    pub left: Vec<u32>,
-    /// Right nodes.
-    pub right: Vec<u32>,
+    /// Left and right node of each event: side by side, since whoever deals events out then writes
+    /// one stream a range.
+    pub pairs: Vec<[u32; 2]>,
     /// Ages and actions; empty if the job needs neither.
     pub age_action: Vec<u64>,
     /// Weights in fixed point; empty if the input has none.
@@ -28,10 +27,8 @@ pub struct EventRun {
 /// left node among those of each right node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairRun {
-    /// Right nodes.
-    pub right: Vec<u32>,
-    /// Left nodes.
-    pub left: Vec<u32>,
+    /// Left and right node of each edge.
+    pub pairs: Vec<[u32; 2]>,
     /// Weights in fixed point; empty unless kept.
     pub weight: Vec<i64>,
 }
@@ -113,16 +110,13 @@ impl Shard {
             sizes[ranges.of(right)] += 1;
         }
         let run = |&size: &usize| PairRun {
-            right: Vec::with_capacity(size),
-            left: Vec::with_capacity(size),
+            pairs: Vec::with_capacity(size),
             weight: Vec::with_capacity(if weights.is_empty() { 0 } else { size }),
         };
         let mut runs: Vec<PairRun> = sizes.iter().map(run).collect();
         for (left, row) in self.range.clone().zip(offsets.windows(2)) {
             for &right in &targets[row[0] as usize..row[1] as usize] {
-                let run = &mut runs[ranges.of(right)];
-                run.right.push(right);
-                run.left.push(left);
+                runs[ranges.of(right)].pairs.push([left, right]);
             }
         }
         for (&right, &weight) in targets.iter().zip(weights) {
@@ -136,7 +130,7 @@ impl Shard {
 /// nodes. Counting sort, which keeps that order. Cost: two passes over the edges.
 pub fn build_right_shard(runs: Vec<PairRun>, range: Range<u32>) -> Shard {
     let mut offsets = vec![0u64; range.len() + 1];
-    for right in runs.iter().flat_map(|run| &run.right) {
+    for [_, right] in runs.iter().flat_map(|run| &run.pairs) {
         offsets[(right - range.start) as usize + 1] += 1;
     }
     for index in 0..range.len() {
@@ -148,7 +142,7 @@ pub fn build_right_shard(runs: Vec<PairRun>, range: Range<u32>) -> Shard {
     let mut weights = vec![0i64; if weighted { edges } else { 0 }];
     let mut next = offsets.clone();
     for run in runs {
-        for (index, (&right, &left)) in run.right.iter().zip(&run.left).enumerate() {
+        for (index, &[left, right]) in run.pairs.iter().enumerate() {
             let slot = &mut next[(right - range.start) as usize];
             targets[*slot as usize] = left;
             if weighted {

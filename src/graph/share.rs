@@ -29,8 +29,16 @@ pub struct Share {
     layout: EventLayout,
     left: SideKeys,
     right: SideKeys,
-    blocks: Vec<EventRun>,
+    blocks: Vec<LocalEvents>,
     events: usize,
+}
+
+/// Events with local ids.
+struct LocalEvents {
+    left: Vec<u32>,
+    right: Vec<u32>,
+    age_action: Vec<u64>,
+    weight: Vec<i64>,
 }
 
 /// The keys of a side: first open, then sorted.
@@ -103,7 +111,7 @@ impl Share {
             return;
         }
         self.events += batch.len();
-        self.blocks.push(EventRun {
+        self.blocks.push(LocalEvents {
             left: self.left.intern(&batch.left),
             right: self.right.intern(&batch.right),
             age_action: batch.age_action,
@@ -156,47 +164,38 @@ impl Share {
         let mut runs: Vec<EventRun> = sizes
             .iter()
             .map(|&size| EventRun {
-                left: Vec::with_capacity(size),
-                right: Vec::with_capacity(size),
+                pairs: Vec::with_capacity(size),
                 age_action: Vec::with_capacity(room(self.layout.age_action, size)),
                 weight: Vec::with_capacity(room(self.layout.weight, size)),
             })
             .collect();
         let left = self.left.global(left_ranks);
         let right = self.right.global(right_ranks);
-        for mut block in self.blocks {
-            for id in &mut block.left {
-                *id = left[*id as usize];
-            }
-            for id in &mut block.right {
-                *id = right[*id as usize];
-            }
-            block.distribute(ranges, &mut runs);
+        for block in self.blocks {
+            block.distribute((&left, &right), ranges, &mut runs);
         }
         runs
     }
 }
 
-impl EventRun {
-    /// Appends each event to the run of its range.
-    fn distribute(self, ranges: &Ranges, runs: &mut [EventRun]) {
-        if let [run] = runs {
-            run.left.extend_from_slice(&self.left);
-            run.right.extend_from_slice(&self.right);
-            run.age_action.extend_from_slice(&self.age_action);
-            run.weight.extend_from_slice(&self.weight);
-            return;
-        }
+impl LocalEvents {
+    /// Appends each event, with its global ranks, to the run of its range of left nodes.
+    fn distribute(
+        self,
+        (left_ranks, right_ranks): (&[u32], &[u32]),
+        ranges: &Ranges,
+        runs: &mut [EventRun],
+    ) {
         for (&left, &right) in self.left.iter().zip(&self.right) {
-            let run = &mut runs[ranges.of(left)];
-            run.left.push(left);
-            run.right.push(right);
+            let pair = [left_ranks[left as usize], right_ranks[right as usize]];
+            runs[ranges.of(pair[0])].pairs.push(pair);
         }
-        for (&left, &age_action) in self.left.iter().zip(&self.age_action) {
-            runs[ranges.of(left)].age_action.push(age_action);
+        let range_of = |&left: &u32| ranges.of(left_ranks[left as usize]);
+        for (left, &age_action) in self.left.iter().zip(&self.age_action) {
+            runs[range_of(left)].age_action.push(age_action);
         }
-        for (&left, &weight) in self.left.iter().zip(&self.weight) {
-            runs[ranges.of(left)].weight.push(weight);
+        for (left, &weight) in self.left.iter().zip(&self.weight) {
+            runs[range_of(left)].weight.push(weight);
         }
     }
 }

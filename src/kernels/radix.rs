@@ -19,19 +19,33 @@ pub const DIGIT_BITS_MAX: u32 = 10;
 /// Most digits: as many as 64 bits need.
 const DIGITS_MAX: usize = 64usize.div_ceil(DIGIT_BITS_MAX as usize);
 
-/// An unsigned integer that is sorted as a string of digits.
+/// What is sorted as a string of digits: an unsigned integer, or a value that has one for a key.
 pub trait Word: Copy + Default {
-    /// The low bits of `bits`.
-    fn from_bits(bits: u64) -> Self;
-    /// The word, extended by zeros.
+    /// The word, extended by zeros, or the key.
     fn bits(self) -> u64;
 }
 
-impl Word for u32 {
+/// A word that is its bits.
+pub trait PackedWord: Word {
+    /// The low bits of `bits`.
+    fn from_bits(bits: u64) -> Self;
+}
+
+impl PackedWord for u32 {
     #[inline(always)]
     fn from_bits(bits: u64) -> u32 {
         bits as u32
     }
+}
+
+impl PackedWord for u64 {
+    #[inline(always)]
+    fn from_bits(bits: u64) -> u64 {
+        bits
+    }
+}
+
+impl Word for u32 {
     #[inline(always)]
     fn bits(self) -> u64 {
         u64::from(self)
@@ -39,10 +53,6 @@ impl Word for u32 {
 }
 
 impl Word for u64 {
-    #[inline(always)]
-    fn from_bits(bits: u64) -> u64 {
-        bits
-    }
     #[inline(always)]
     fn bits(self) -> u64 {
         self
