@@ -10,14 +10,14 @@ use super::{
     split_by_work,
 };
 use crate::graph::{Graph, Needs};
-use crate::kernels::propagate;
+use crate::kernels::propagate::{self, LANES, Unit};
 use crate::model::{Column, ColumnType, Error, Field, Result, Rows, Side, Table};
 
 /// Default of `damping`: the probability of following an edge, as in the paper.
 const DAMPING: f64 = 0.85;
 /// Default of `iterations`.
 const ITERATIONS: u32 = 20;
-/// Least `tolerance` but 0: rounding of the contributions alone moves the values by 1e-7.
+/// Least `tolerance` but 0: rounding of the contributions alone moves the values by up to 1e-7.
 const TOLERANCE_MIN: f64 = 1e-6;
 /// Tasks a side and round: enough for balance on any machine, few enough to cost nothing.
 const TASKS_A_SIDE: usize = 32;
@@ -149,9 +149,18 @@ impl Feature for Configured {
             let values = [Vec::new(), Vec::new()];
             return Step::Rows(Arc::new(Values::new(values, self.params.side, 0, 0.0)));
         }
-        let uniform =
-            [Side::Left, Side::Right].map(|side| vec![1.0 / nodes as f64; graph.nodes(side)]);
-        Step::Round(Round::begin(graph, self.params.clone(), Arc::new(ranges), uniform, 0))
+        let uniform = |side| vec![[1.0 / nodes as f64; LANES]; graph.nodes(side)];
+        let (latest, before) = (uniform(Side::Right), uniform(Side::Left));
+        Step::Round(Arc::new(Pass {
+            params: self.params.clone(),
+            ranges: Arc::new(ranges),
+            contributions: contributions(&graph, Side::Right, &latest),
+            latest: Arc::new(latest),
+            before: Arc::new(before),
+            iteration: 0,
+            side: Side::Left,
+            graph,
+        }))
     }
 
     fn explain_row(&self, graph: &Graph, table: usize, rows: &Rows, row: usize) -> String {
@@ -173,78 +182,100 @@ impl Feature for Configured {
     }
 }
 
-/// One iteration: tasks are ranges of left nodes, then ranges of right nodes.
-struct Round {
+/// One pass over the edges, which computes two iterations of one side.
+///
+/// The graph is bipartite: iteration `k + 1` of a side depends on iteration `k` of the other side
+/// alone. So the left iterations `k, k + 1` follow from the right iterations `k - 1, k` by one pass, the
+/// right iterations `k + 1, k + 2` from them by another, and so on: half as many passes as iterations of
+/// both sides. The values are those of the plain iteration to the last bit.
+///
+/// Tasks are ranges of nodes of `side`.
+struct Pass {
     graph: Arc<Graph>,
     params: Params,
     ranges: Arc<[Vec<Range<usize>>; 2]>,
-    values: [Vec<f64>; 2],
-    contributions: [Vec<f32>; 2],
+    /// The side whose values are computed.
+    side: Side,
+    /// The pass computes this iteration and the next one.
     iteration: u32,
+    /// Iterations `iteration - 1` and `iteration` of the other side.
+    latest: Arc<Lanes>,
+    /// Iterations `iteration - 2` and `iteration - 1` of `side`.
+    before: Arc<Lanes>,
+    /// Those of `latest`.
+    contributions: Vec<[u32; LANES]>,
 }
 
-impl Round {
-    fn begin(
-        graph: Arc<Graph>,
-        params: Params,
-        ranges: Arc<[Vec<Range<usize>>; 2]>,
-        values: [Vec<f64>; 2],
-        iteration: u32,
-    ) -> Arc<Round> {
-        let contributions = [
-            propagate::contributions(&graph.forward.offsets, &values[0]),
-            propagate::contributions(&graph.backward.offsets, &values[1]),
-        ];
-        Arc::new(Round { graph, params, ranges, values, contributions, iteration })
-    }
+/// Two iterations of the values of one side.
+type Lanes = Vec<[f64; LANES]>;
+
+fn contributions(graph: &Graph, side: Side, values: &Lanes) -> Vec<[u32; LANES]> {
+    let unit = Unit::for_nodes(graph.nodes(Side::Left) + graph.nodes(Side::Right));
+    propagate::contributions(&graph.adjacency(side).offsets, values, unit)
 }
 
-impl Stage for Round {
+impl Stage for Pass {
     fn tasks(&self) -> usize {
-        self.ranges[0].len() + self.ranges[1].len()
+        self.ranges[usize::from(self.side == Side::Right)].len()
     }
 
     fn run(&self, task: usize, _scratch: &mut Scratch) -> Part {
-        let (side, range) = match task.checked_sub(self.ranges[0].len()) {
-            None => (Side::Left, self.ranges[0][task].clone()),
-            Some(task) => (Side::Right, self.ranges[1][task].clone()),
-        };
-        let csr = self.graph.adjacency(side);
-        let contributions = match side {
-            Side::Left => &self.contributions[1],
-            Side::Right => &self.contributions[0],
-        };
-        let nodes = self.values[0].len() + self.values[1].len();
-        let base = (1.0 - self.params.damping) / nodes as f64;
-        let damping = self.params.damping;
-        Part::F64(propagate::pull(&csr.offsets, &csr.targets, contributions, range, base, damping))
+        let range = self.ranges[usize::from(self.side == Side::Right)][task].clone();
+        let csr = self.graph.adjacency(self.side);
+        let nodes = self.graph.nodes(Side::Left) + self.graph.nodes(Side::Right);
+        let (base, damping) = ((1.0 - self.params.damping) / nodes as f64, self.params.damping);
+        let adjacency = (csr.offsets.as_slice(), csr.targets.as_slice());
+        let from = (self.contributions.as_slice(), Unit::for_nodes(nodes));
+        Part::F64(propagate::pull(adjacency, from, range, base, damping).into_flattened())
     }
 
     fn next(self: Arc<Self>, parts: Vec<Part>) -> Step {
-        let mut values =
-            [Vec::with_capacity(self.values[0].len()), Vec::with_capacity(self.values[1].len())];
-        for (task, part) in parts.into_iter().enumerate() {
+        let mut computed = Lanes::with_capacity(self.before.len());
+        for part in parts {
             if let Part::F64(part) = part {
-                values[usize::from(task >= self.ranges[0].len())].extend_from_slice(&part);
+                computed.extend_from_slice(part.as_chunks().0);
             }
         }
-        let changes = |side: usize| -> f64 {
-            values[side].iter().zip(&self.values[side]).map(|(new, old)| (new - old).abs()).sum()
-        };
-        let change = changes(0) + changes(1);
-        let iteration = self.iteration + 1;
-        if iteration < self.params.iterations && change > self.params.tolerance {
-            let (graph, ranges) = (self.graph.clone(), self.ranges.clone());
-            return Step::Round(Round::begin(
-                graph,
-                self.params.clone(),
-                ranges,
-                values,
-                iteration,
-            ));
+        if self.iteration == 0 {
+            // Iteration 0 is given; only the next one was to be computed.
+            computed.iter_mut().zip(&*self.before).for_each(|(new, given)| new[0] = given[1]);
         }
-        Step::Rows(Arc::new(Values::new(values, self.params.side, iteration, change)))
+        // With `iteration` of both sides known, it is over if it is the last.
+        let last = self.iteration == self.params.iterations;
+        let change = if last || self.params.tolerance > 0.0 {
+            let of_side =
+                change(computed.iter().map(|new| new[0]), self.before.iter().map(|v| v[1]));
+            let of_other = self.latest.iter();
+            of_side + change(of_other.clone().map(|v| v[1]), of_other.map(|v| v[0]))
+        } else {
+            f64::INFINITY
+        };
+        if last || (self.iteration > 0 && change <= self.params.tolerance) {
+            let side: Vec<f64> = computed.iter().map(|values| values[0]).collect();
+            let other = self.latest.iter().map(|values| values[1]).collect();
+            let values = match self.side {
+                Side::Left => [side, other],
+                Side::Right => [other, side],
+            };
+            let iterations = self.iteration;
+            return Step::Rows(Arc::new(Values::new(values, self.params.side, iterations, change)));
+        }
+        Step::Round(Arc::new(Pass {
+            graph: self.graph.clone(),
+            params: self.params.clone(),
+            ranges: self.ranges.clone(),
+            side: self.side.other(),
+            iteration: self.iteration + 1,
+            contributions: contributions(&self.graph, self.side, &computed),
+            before: self.latest.clone(),
+            latest: Arc::new(computed),
+        }))
     }
+}
+
+/// The L1 distance of two vectors.
+fn change(new: impl Iterator<Item = f64>, old: impl Iterator<Item = f64>) -> f64 {
+    new.zip(old).map(|(new, old)| (new - old).abs()).sum()
 }
 
 /// The final values of both sides.
