@@ -13,11 +13,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pingraph::graph::{Csr, Graph};
 use pingraph::kernels::seeded::{
-    Adjacency, Bipartite, Components, LEVELS, Method, SeededScratch, Tail, TopK, Walk, calibrate,
-    top_k,
+    Adjacency, BUCKETS, Bipartite, Components, Gammas, LEVELS, Method, SeededScratch, Tail, TopK,
+    Walk, calibrate, top_k,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -36,7 +37,7 @@ fn bipartite(graph: &Graph) -> Bipartite<'_> {
     }
 }
 
-fn run(graph: &Graph, walk: Walk, method: Method, seeds: &[u32]) -> Vec<TopK> {
+fn run(graph: &Graph, walk: Walk, method: &Method, seeds: &[u32]) -> Vec<TopK> {
     let components = Components::new(bipartite(graph));
     top_k(bipartite(graph), &components, walk, method, seeds, &mut SeededScratch::default())
 }
@@ -154,7 +155,7 @@ proptest! {
         let walk = Walk { restart, top_k, exclude_seen };
         let count = graph.forward.nodes();
         let seeds: Vec<u32> = (0..5).map(|n| ((pick + 7 * n) % count) as u32).collect();
-        for (&seed, found) in seeds.iter().zip(&run(&graph, walk, Method::Exact, &seeds)) {
+        for (&seed, found) in seeds.iter().zip(&run(&graph, walk, &Method::Exact, &seeds)) {
             assert_exact(&graph, walk, seed, found);
         }
     }
@@ -167,14 +168,14 @@ proptest! {
         level in 0usize..LEVELS.len(),
     ) {
         let walk = Walk { top_k: 7, exclude_seen, ..WALK };
-        let tail = Tail { half_steps: LEVELS[level], gammas: [[0.4, -0.05]; LEVELS.len()] };
+        let tail = Tail { half_steps: LEVELS[level], gammas: uneven([0.4, -0.05]) };
         for method in [Method::Exact, Method::Truncated { tail, exact_edges: 20 }] {
             let mut seeds: Vec<u32> = (0..graph.forward.nodes() as u32).collect();
             let alone: Vec<TopK> =
-                seeds.iter().map(|&seed| run(&graph, walk, method, &[seed]).remove(0)).collect();
+                seeds.iter().map(|&seed| run(&graph, walk, &method, &[seed]).remove(0)).collect();
             let count = seeds.len();
             seeds.rotate_left(rotation % count);
-            let together = run(&graph, walk, method, &seeds);
+            let together = run(&graph, walk, &method, &seeds);
             for (seed, found) in seeds.iter().zip(&together) {
                 prop_assert_eq!(found, &alone[*seed as usize], "seed {}", seed);
             }
@@ -190,9 +191,9 @@ proptest! {
     ) {
         // Enough results for all right nodes, so that candidates do not matter here.
         let walk = Walk { exclude_seen, ..WALK };
-        let tail = Tail { half_steps: LEVELS[level], gammas: [gammas; LEVELS.len()] };
+        let tail = Tail { half_steps: LEVELS[level], gammas: uneven(gammas) };
         let seeds: Vec<u32> = (0..graph.forward.nodes() as u32).collect();
-        let found = run(&graph, walk, Method::Truncated { tail, exact_edges: 0 }, &seeds);
+        let found = run(&graph, walk, &Method::Truncated { tail: tail.clone(), exact_edges: 0 }, &seeds);
         for (&seed, top) in seeds.iter().zip(&found) {
             let expected = formula(&graph, &tail, seed);
             let listed = ranked(&graph, walk, seed, &twin(&graph, walk.restart, seed));
@@ -205,6 +206,12 @@ proptest! {
             }
         }
     }
+}
+
+/// Coefficients whose first differs from bucket to bucket.
+fn uneven([last, before]: [f64; 2]) -> Arc<Gammas> {
+    let of_bucket = std::array::from_fn(|bucket| [last * (1.0 + 0.1 * bucket as f64), before]);
+    Arc::new([of_bucket; LEVELS.len()])
 }
 
 /// The score of each right node by the formula of truncated walks, from the distributions after
@@ -231,7 +238,6 @@ fn formula(graph: &Graph, tail: &Tail, seed: u32) -> Vec<f64> {
         deviations.push((0..right.len()).map(|p| edges * right[p] / degree(p) - 1.0).collect());
     }
     let level = LEVELS.iter().position(|&t| t == tail.half_steps).unwrap();
-    let [last, before] = tail.gammas[level];
     let power = keep.powi(tail.half_steps as i32);
     let score = |p: usize| {
         let mut sum = keep / (1.0 - keep * keep);
@@ -239,6 +245,9 @@ fn formula(graph: &Graph, tail: &Tail, seed: u32) -> Vec<f64> {
             sum += keep.powi(2 * step as i32 + 1) * values[p];
         }
         let steps = deviations.len();
+        // Buckets are powers of two: degrees 1, 2 and 3, 4 to 7, and so on.
+        let bucket = (degree(p).log2() as usize).min(BUCKETS - 1);
+        let [last, before] = tail.gammas[level][bucket];
         sum += power * (last * deviations[steps - 1][p] + before * deviations[steps - 2][p]);
         0.15 * degree(p) / edges * sum
     };
@@ -257,15 +266,15 @@ fn truncated_walks_find_the_best() {
         let seeds: Vec<u32> = (0..graph.forward.nodes() as u32).collect();
         let components = Components::new(bipartite(&graph));
         let mut scratch = SeededScratch::default();
-        let mut sums = [0.0; calibrate::FIT_SUMS];
+        let mut sums = vec![0.0; calibrate::FIT_SUMS];
         for &seed in &seeds {
             let one = calibrate::fit(bipartite(&graph), &components, walk, &[seed], &mut scratch);
             sums.iter_mut().zip(one).for_each(|(sum, term)| *sum += term);
         }
         let gammas = calibrate::solve(&sums);
         let found = [5, 11].map(|half_steps| {
-            let tail = Tail { half_steps, gammas };
-            run(&graph, walk, Method::Truncated { tail, exact_edges: 0 }, &seeds)
+            let tail = Tail { half_steps, gammas: gammas.clone() };
+            run(&graph, walk, &Method::Truncated { tail, exact_edges: 0 }, &seeds)
         });
         for (index, &seed) in seeds.iter().enumerate() {
             let scores = twin(&graph, walk.restart, seed);
@@ -294,7 +303,7 @@ fn by_id(top: &TopK, rights: usize) -> Vec<f64> {
 }
 
 fn all_methods() -> Vec<Method> {
-    let tail = |half_steps| Tail { half_steps, gammas: [[0.0; 2]; LEVELS.len()] };
+    let tail = |half_steps| Tail { half_steps, gammas: uneven([0.0; 2]) };
     let truncated = |half_steps| Method::Truncated { tail: tail(half_steps), exact_edges: 0 };
     let mut methods: Vec<Method> = LEVELS.into_iter().map(truncated).collect();
     methods.push(Method::Exact);
@@ -308,7 +317,7 @@ fn complete_graphs_and_stars_spread_evenly() {
     for (lefts, rights) in [(4, 6), (1, 5), (9, 1), (1, 1), (30, 20)] {
         let graph = graphs::complete(lefts, rights);
         for method in all_methods() {
-            let found = run(&graph, WALK, method, &[0, lefts - 1]);
+            let found = run(&graph, WALK, &method, &[0, lefts - 1]);
             for top in &found {
                 assert_eq!(top.nodes, (0..rights).collect::<Vec<_>>(), "ties go by id");
                 for &score in &top.scores {
@@ -317,7 +326,7 @@ fn complete_graphs_and_stars_spread_evenly() {
                 }
             }
             let unseen = Walk { exclude_seen: true, ..WALK };
-            assert_eq!(run(&graph, unseen, method, &[0]), [TopK::default()], "all are seen");
+            assert_eq!(run(&graph, unseen, &method, &[0]), [TopK::default()], "all are seen");
         }
     }
 }
@@ -332,18 +341,18 @@ fn a_path_of_two_and_two_is_solved_by_hand() {
     let c = (k / 2.0) / (1.0 - k * k / 2.0);
     let a = k * r / (1.0 - k * k / 2.0 - k * c / 2.0);
     let b = k * c * a / 2.0;
-    let scores = by_id(&run(&graph, WALK, Method::Exact, &[0])[0], 2);
+    let scores = by_id(&run(&graph, WALK, &Method::Exact, &[0])[0], 2);
     assert!((scores[0] - a).abs() < 1e-6 && (scores[1] - b).abs() < 1e-6, "{scores:?}");
     let unseen = Walk { exclude_seen: true, ..WALK };
-    assert_eq!(run(&graph, unseen, Method::Exact, &[0])[0].nodes, [1]);
-    assert_eq!(run(&graph, unseen, Method::Exact, &[1])[0].nodes, Vec::<u32>::new());
+    assert_eq!(run(&graph, unseen, &Method::Exact, &[0])[0].nodes, [1]);
+    assert_eq!(run(&graph, unseen, &Method::Exact, &[1])[0].nodes, Vec::<u32>::new());
 }
 
 #[test]
 fn a_walk_never_leaves_its_clique() {
     let graph = graphs::two_cliques(3, 4);
     for method in all_methods() {
-        let found = run(&graph, WALK, method, &[0, 5, 2]);
+        let found = run(&graph, WALK, &method, &[0, 5, 2]);
         for (top, first) in found.iter().zip([0u32, 4, 0]) {
             assert_eq!(top.nodes, (first..first + 4).collect::<Vec<_>>());
             let expected = 0.85 / 1.85 / 4.0;
@@ -356,12 +365,12 @@ fn a_walk_never_leaves_its_clique() {
 fn long_paths_and_nodes_without_edges_are_no_trouble() {
     let graph = graphs::path(200);
     for seed in [0, 100, 199] {
-        let found = run(&graph, WALK, Method::Exact, &[seed]).remove(0);
+        let found = run(&graph, WALK, &Method::Exact, &[seed]).remove(0);
         assert_exact(&graph, WALK, seed, &found);
     }
     let graph = graphs::graph(3, 3, &[(1, 1)]);
     for method in all_methods() {
-        let found = run(&graph, WALK, method, &[0, 1, 2]);
+        let found = run(&graph, WALK, &method, &[0, 1, 2]);
         assert_eq!(found[0], TopK::default());
         assert_eq!(found[1].nodes, [1]);
         assert_eq!(found[2], TopK::default());

@@ -9,34 +9,44 @@
 //!
 //! is regressed on `x_T(p)` and `x_{T-2}(p)` (on `x_3` alone for `T` = 3, as `x_1` is the same for all
 //! unseen nodes), by least squares weighted by degree, for that is what turns a deviation into a
-//! score. The normal equations are sums over seeds, so tasks can be done anywhere and added up in
-//! task order.
+//! score; for the nodes of each bucket of degrees, or for all of them where a bucket has less than
+//! [`POINTS_MIN`]. The normal equations are sums over seeds, so tasks can be done anywhere and added
+//! up in task order.
 //!
 //! **Measure.** For other seeds the exact results are kept, and the share of them that the truncated
 //! walk finds is their recall. A level reaches a target if the mean recall less 1.645 standard
 //! errors (a one-sided 95% bound) is at least the target.
 
+use std::sync::Arc;
+
 use super::exact::exact;
 use super::select::{Selector, TopK};
-use super::truncated::{LEVELS, Wide};
+use super::truncated::{BUCKETS, Gammas, LEVELS, Wide, bucket};
 use super::{Bipartite, Components, SeededScratch, Walk};
 
-/// Numbers that [`fit`] gives: five sums for each level.
-pub const FIT_SUMS: usize = 5 * LEVELS.len();
+/// Numbers of a system of normal equations: their five sums, and how many points they are of.
+const TERMS: usize = 6;
+
+/// Numbers that [`fit`] gives: [`TERMS`] for each bucket of each level.
+pub const FIT_SUMS: usize = TERMS * BUCKETS * LEVELS.len();
+
+/// Points of a bucket that has its own coefficients.
+const POINTS_MIN: f64 = 64.0;
 
 /// Right nodes of each seed that the fit looks at.
 const POINTS: usize = 256;
 
 /// The sums of the normal equations over up to [`super::LANES`] `seeds` of one component: for each
-/// level `[x x, x x', x' x', x z, x' z]` with `x = x_T`, `x' = x_{T-2}`.
+/// bucket of each level `[x x, x x', x' x', x z, x' z, 1]` with `x = x_T`, `x' = x_{T-2}`.
 pub fn fit(
     graph: Bipartite<'_>,
     components: &Components,
     walk: Walk,
     seeds: &[u32],
     scratch: &mut SeededScratch,
-) -> [f64; FIT_SUMS] {
-    let Some(&first) = seeds.first() else { return [0.0; FIT_SUMS] };
+) -> Vec<f64> {
+    let mut sums = vec![0.0; FIT_SUMS];
+    let Some(&first) = seeds.first() else { return sums };
     let keep = 1.0 - walk.restart;
     let rights = components.rights_around(first);
     let mut first_values: Vec<Wide> = Vec::new();
@@ -63,16 +73,17 @@ pub fn fit(
         }
     });
     let degree_max = rights.iter().map(|&p| graph.right.degree(p)).max().unwrap_or(1) as f64;
-    let mut sums = [0.0; FIT_SUMS];
     for point in &points {
-        let weight = graph.right.degree(point.right) as f64 / degree_max;
+        let degree = graph.right.degree(point.right);
+        let weight = degree as f64 / degree_max;
+        let bucket = bucket(degree as f32);
         let mut power = keep;
         for (level, &total) in point.totals.iter().enumerate() {
             power *= keep * keep;
             let (now, before) = (weight * point.past[level + 1], weight * point.past[level]);
             let rest = weight * (point.total - total) / power;
-            let terms = [now * now, now * before, before * before, now * rest, before * rest];
-            for (sum, term) in sums[5 * level..].iter_mut().zip(terms) {
+            let terms = [now * now, now * before, before * before, now * rest, before * rest, 1.0];
+            for (sum, term) in sums[TERMS * (level * BUCKETS + bucket)..].iter_mut().zip(terms) {
                 *sum += term;
             }
         }
@@ -121,19 +132,32 @@ fn choose(
     points
 }
 
-/// The coefficients of each level from the sums of all calls of [`fit`].
-pub fn solve(sums: &[f64; FIT_SUMS]) -> [[f64; 2]; LEVELS.len()] {
-    let mut gammas = [[0.0; 2]; LEVELS.len()];
-    for (level, gammas) in gammas.iter_mut().enumerate() {
-        let [xx, xy, yy, xz, yz] = [0, 1, 2, 3, 4].map(|index| sums[5 * level + index]);
-        let determinant = xx * yy - xy * xy;
-        if level > 0 && determinant > 1e-9 * xx * yy {
-            *gammas = [(xz * yy - yz * xy) / determinant, (yz * xx - xz * xy) / determinant];
-        } else if xx > 0.0 {
-            *gammas = [xz / xx, 0.0];
+/// The coefficients from the sums of all calls of [`fit`].
+pub fn solve(sums: &[f64]) -> Arc<Gammas> {
+    let mut gammas = [[[0.0; 2]; BUCKETS]; LEVELS.len()];
+    for (level, (gammas, sums)) in
+        gammas.iter_mut().zip(sums.chunks_exact(TERMS * BUCKETS)).enumerate()
+    {
+        let systems = sums.as_chunks::<TERMS>().0;
+        let whole = std::array::from_fn(|term| systems.iter().map(|system| system[term]).sum());
+        for (gamma, system) in gammas.iter_mut().zip(systems) {
+            let enough = system[TERMS - 1] >= POINTS_MIN;
+            *gamma = solution(if enough { system } else { &whole }, level > 0);
         }
     }
-    gammas
+    Arc::new(gammas)
+}
+
+/// The coefficients that solve one system; the second is 0 if it is not asked for or not determined.
+fn solution(&[xx, xy, yy, xz, yz, _]: &[f64; TERMS], both: bool) -> [f64; 2] {
+    let determinant = xx * yy - xy * xy;
+    if both && determinant > 1e-9 * xx * yy {
+        [(xz * yy - yz * xy) / determinant, (yz * xx - xz * xy) / determinant]
+    } else if xx > 0.0 {
+        [xz / xx, 0.0]
+    } else {
+        [0.0; 2]
+    }
 }
 
 /// The share of the nodes `exact` that are in `found`; 1 if there are none.

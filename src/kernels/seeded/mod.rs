@@ -36,7 +36,7 @@ mod truncated;
 pub use components::Components;
 pub use exact::EXACT_TOLERANCE;
 pub use select::TopK;
-pub use truncated::{LANES, LEVELS, Tail};
+pub use truncated::{BUCKETS, Gammas, LANES, LEVELS, Tail};
 
 use exact::{ExactScratch, exact};
 use truncated::{TruncatedScratch, truncated};
@@ -93,7 +93,7 @@ pub struct Walk {
 }
 
 /// How to compute the scores.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Method {
     /// Power iteration until the error bound is met.
     Exact,
@@ -123,7 +123,7 @@ pub fn top_k(
     graph: Bipartite<'_>,
     components: &Components,
     walk: Walk,
-    method: Method,
+    method: &Method,
     seeds: &[u32],
     scratch: &mut SeededScratch,
 ) -> Vec<TopK> {
@@ -135,14 +135,14 @@ pub fn top_k(
     {
         let edges = group.first().map_or(0, |&index| components.edges_around(seeds[index]));
         let tail = match method {
-            Method::Truncated { tail, exact_edges } if edges > exact_edges => Some(tail),
+            Method::Truncated { tail, exact_edges } if edges > *exact_edges => Some(tail),
             _ => None,
         };
         for block in group.chunks(LANES) {
             let block_seeds: Vec<u32> = block.iter().map(|&index| seeds[index]).collect();
             let found = match tail {
                 Some(tail) => {
-                    truncated(graph, components, walk, &tail, &block_seeds, &mut scratch.truncated)
+                    truncated(graph, components, walk, tail, &block_seeds, &mut scratch.truncated)
                 }
                 None => {
                     exact(graph, components, walk, &block_seeds, &mut scratch.exact, &mut |_, _| {})

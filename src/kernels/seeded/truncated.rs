@@ -10,7 +10,8 @@
 //! The constant is the walk's stationary part in closed form. Deviations shrink by a factor `rho`
 //! every two half-steps, so those after `T` sum to about `b^T rho b^2 / (1 - rho b^2) x_T`; two
 //! factors need `x_{T-2}` too. Both are covered by `b^T (gamma_1 x_T + gamma_2 x_{T-2})`, whose
-//! coefficients [`super::calibrate`] fits for each `T`.
+//! coefficients [`super::calibrate`] fits for each `T` and each [`bucket`] of degrees: what few paths
+//! lead to is noisier, and falls back faster.
 //!
 //! 1. The first three half-steps by sparse.rs, in `f32`, a plane (an array) a seed.
 //! 2. For `T` > 3, the planes are transposed into lanes, sixteen `bf16` a node: half a cache line.
@@ -23,6 +24,8 @@
 //!
 //! **Cost**: step 1 as in sparse.rs; then `T - 4` passes over the edges for sixteen seeds,
 //! 2 ns an edge where the lanes fit the last cache; then the degrees of the candidates.
+
+use std::sync::Arc;
 
 use super::select::{Selector, TopK};
 use super::sparse::{SparseScratch, three_half_steps};
@@ -41,18 +44,31 @@ const AHEAD: usize = 32;
 /// Nodes that are transposed at a time.
 const BLOCK: usize = 256;
 
+/// Buckets of right nodes by degree.
+pub const BUCKETS: usize = 12;
+
+/// The bucket of right nodes of `degree` (1 or more): its binary logarithm, rounded down.
+#[inline(always)]
+pub fn bucket(degree: f32) -> usize {
+    ((degree.to_bits() >> 23).saturating_sub(127) as usize).min(BUCKETS - 1)
+}
+
+/// `gamma_1` and `gamma_2` for each bucket of each of [`LEVELS`].
+pub type Gammas = [[[f64; 2]; BUCKETS]; LEVELS.len()];
+
 /// How the half-steps that are not taken are estimated.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tail {
     /// `T`: half-steps taken, one of [`LEVELS`].
     pub half_steps: usize,
-    /// `gamma_1` and `gamma_2` for each of [`LEVELS`].
-    pub gammas: [[f64; 2]; LEVELS.len()],
+    /// The coefficients.
+    pub gammas: Arc<Gammas>,
 }
 
 impl Tail {
-    /// The weight of `x_t` in the sum, for t = 1, 3, ..., `last`, if `last` half-steps are taken.
-    pub(super) fn weights(&self, keep: f64, last: usize) -> Vec<f64> {
+    /// The weight of `x_t` in the sum of a right node of `bucket`, for t = 1, 3, ..., `last`, if `last`
+    /// half-steps are taken.
+    fn weights(&self, keep: f64, last: usize, bucket: usize) -> Vec<f32> {
         let level = LEVELS.iter().position(|&t| t == last).unwrap_or(0);
         let mut power = keep;
         let mut weights = vec![power];
@@ -61,11 +77,12 @@ impl Tail {
             weights.push(power);
         }
         let steps = weights.len();
-        weights[steps - 1] += power * self.gammas[level][0];
+        let [gamma_1, gamma_2] = self.gammas[level][bucket];
+        weights[steps - 1] += power * gamma_1;
         if steps > 1 {
-            weights[steps - 2] += power * self.gammas[level][1];
+            weights[steps - 2] += power * gamma_2;
         }
-        weights
+        weights.into_iter().map(|weight| weight as f32).collect()
     }
 }
 
@@ -91,6 +108,8 @@ pub(super) struct TruncatedScratch {
     left: Vec<Narrow>,
     /// The left lanes, transposed: a plane of left nodes for each seed.
     left_planes: Vec<u16>,
+    /// For each of `planes`, the weight of each right node's value among its estimate.
+    weights: Vec<Vec<f32>>,
     estimates: Vec<f32>,
 }
 
@@ -132,6 +151,7 @@ pub(super) fn truncated(
     }
     scratch.planes = planes;
     let score = Scores::new(graph, components, walk, tail);
+    score.weigh(&mut scratch.weights);
     seeds.iter().enumerate().map(|(lane, &seed)| score.best(lane, seed, scratch)).collect()
 }
 
@@ -201,10 +221,10 @@ struct Scores<'a> {
     half_steps: usize,
     /// `b / (1 - b^2)`.
     stationary: f32,
-    /// Of x_1, x_3, ... as of `T - 2` (of `T` if that is 3), for choosing candidates.
-    before: Vec<f32>,
-    /// Of x_1, x_3, ... as of `T`.
-    last: Vec<f32>,
+    /// Of x_1, x_3, ... as of `T - 2` (of `T` if that is 3), for choosing candidates, by bucket.
+    before: [Vec<f32>; BUCKETS],
+    /// Of x_1, x_3, ... as of `T`, by bucket.
+    last: [Vec<f32>; BUCKETS],
 }
 
 impl<'a> Scores<'a> {
@@ -215,7 +235,7 @@ impl<'a> Scores<'a> {
         tail: &Tail,
     ) -> Scores<'a> {
         let keep = 1.0 - walk.restart;
-        let weights = |last| tail.weights(keep, last).iter().map(|&w| w as f32).collect();
+        let weights = |last| std::array::from_fn(|bucket| tail.weights(keep, last, bucket));
         Scores {
             graph,
             components,
@@ -224,6 +244,18 @@ impl<'a> Scores<'a> {
             stationary: (keep / (1.0 - keep * keep)) as f32,
             before: weights(tail.half_steps.max(5) - 2),
             last: weights(tail.half_steps),
+        }
+    }
+
+    /// Spreads the weights of `before`, but for that of x_1, over the right nodes.
+    fn weigh(&self, weights: &mut Vec<Vec<f32>>) {
+        weights.resize_with(self.before[0].len() - 1, Vec::new);
+        for (step, weights) in weights.iter_mut().enumerate() {
+            let of_bucket: [f32; BUCKETS] =
+                std::array::from_fn(|bucket| self.before[bucket][step + 1]);
+            let degrees = self.components.right_degree().iter();
+            weights.clear();
+            weights.extend(degrees.map(|&degree| of_bucket[bucket(degree)]));
         }
     }
 
@@ -247,12 +279,13 @@ impl<'a> Scores<'a> {
             let neighbours = self.graph.right.neighbours(right);
             let degree = neighbours.len() as f32;
             let is_seen = !self.walk.exclude_seen && seen.binary_search(&right).is_ok();
+            let weights = self.last[bucket(degree)].as_slice();
             let mut sum = self.stationary;
-            sum += self.last[0] * if is_seen { first / degree - 1.0 } else { -1.0 };
-            for (weight, planes) in self.last[1..].iter().zip(&scratch.planes) {
+            sum += weights[0] * if is_seen { first / degree - 1.0 } else { -1.0 };
+            for (weight, planes) in weights[1..].iter().zip(&scratch.planes) {
                 sum += weight * planes[lane * rights + right as usize];
             }
-            sum += self.last[self.last.len() - 1] * (sum_of(neighbours, plane) / degree);
+            sum += weights[weights.len() - 1] * (sum_of(neighbours, plane) / degree);
             selector.offer(right, (scale * degree * sum).max(f32::MIN_POSITIVE));
         }
         selector.finish()
@@ -268,13 +301,15 @@ impl<'a> Scores<'a> {
     fn estimate(&self, lane: usize, seed: u32, scratch: &mut TruncatedScratch) {
         let rights = self.graph.right.nodes();
         let component = self.components.of_left(seed);
-        let constant = self.stationary - self.before[0];
+        // The weight of x_1 is the same in all buckets: no tail is fitted to it.
+        let first_weight = self.before[0][0];
+        let constant = self.stationary - first_weight;
         let estimates = &mut scratch.estimates;
         estimates.clear();
         estimates.resize(rights, constant);
-        for (weight, planes) in self.before[1..].iter().zip(&scratch.planes) {
+        for (weights, planes) in scratch.weights.iter().zip(&scratch.planes) {
             let plane = &planes[lane * rights..(lane + 1) * rights];
-            for (estimate, value) in estimates.iter_mut().zip(plane) {
+            for ((estimate, value), weight) in estimates.iter_mut().zip(plane).zip(weights) {
                 *estimate += weight * value;
             }
         }
@@ -292,7 +327,7 @@ impl<'a> Scores<'a> {
             if self.walk.exclude_seen {
                 *estimate = 0.0;
             } else {
-                *estimate += self.before[0] * self.first_density(seed, edges);
+                *estimate += first_weight * self.first_density(seed, edges);
             }
         }
     }

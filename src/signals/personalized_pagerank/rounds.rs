@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::EXACT_EDGES;
 use crate::graph::Graph;
 use crate::kernels::seeded::{
-    Adjacency, Bipartite, Components, LANES, LEVELS, Method, SeededScratch, Tail, TopK, Walk,
-    calibrate, top_k,
+    Adjacency, Bipartite, Components, Gammas, LANES, LEVELS, Method, SeededScratch, Tail, TopK,
+    Walk, calibrate, top_k,
 };
 use crate::model::{Column, Rows, Side};
 use crate::signals::{Part, RowSource, Scratch, Stage, Step};
@@ -31,7 +31,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn top_k(&self, method: Method, seeds: &[u32], scratch: &mut Scratch) -> Vec<TopK> {
+    fn top_k(&self, method: &Method, seeds: &[u32], scratch: &mut Scratch) -> Vec<TopK> {
         let scratch = scratch.get_or_insert_with(SeededScratch::default);
         top_k(bipartite(&self.graph), &self.components, self.walk, method, seeds, scratch)
     }
@@ -78,11 +78,11 @@ impl Stage for FitStage {
             let scratch = scratch.get_or_insert_with(SeededScratch::default);
             let graph = bipartite(&plan.graph);
             let sums = calibrate::fit(graph, &plan.components, plan.walk, seeds, scratch);
-            return Part::F64(sums.to_vec());
+            return Part::F64(sums);
         }
         let seeds = self.measure.get(task - self.fit.len()).map_or(&[][..], Vec::as_slice);
         let mut lists = Vec::new();
-        for top in plan.top_k(Method::Exact, seeds, scratch) {
+        for top in plan.top_k(&Method::Exact, seeds, scratch) {
             lists.push(top.nodes.len() as u32);
             lists.extend(top.nodes);
         }
@@ -90,7 +90,7 @@ impl Stage for FitStage {
     }
 
     fn next(self: Arc<Self>, parts: Vec<Part>) -> Step {
-        let mut sums = [0.0; calibrate::FIT_SUMS];
+        let mut sums = vec![0.0; calibrate::FIT_SUMS];
         let mut exact = Vec::new();
         for part in parts {
             match part {
@@ -128,7 +128,7 @@ struct MeasureStage {
     target: f64,
     /// Index into [`LEVELS`].
     level: usize,
-    gammas: [[f64; 2]; LEVELS.len()],
+    gammas: Arc<Gammas>,
     /// Seeds and their exact results.
     exact: Arc<Vec<(u32, Vec<u32>)>>,
     /// Half-steps and recall of the rounds before.
@@ -137,7 +137,7 @@ struct MeasureStage {
 
 impl MeasureStage {
     fn method(&self) -> Method {
-        let tail = Tail { half_steps: LEVELS[self.level], gammas: self.gammas };
+        let tail = Tail { half_steps: LEVELS[self.level], gammas: self.gammas.clone() };
         Method::Truncated { tail, exact_edges: EXACT_EDGES }
     }
 }
@@ -150,7 +150,7 @@ impl Stage for MeasureStage {
     fn run(&self, task: usize, scratch: &mut Scratch) -> Part {
         let block = self.exact.chunks(LANES).nth(task).unwrap_or(&[]);
         let seeds: Vec<u32> = block.iter().map(|(seed, _)| *seed).collect();
-        let found = self.plan.top_k(self.method(), &seeds, scratch);
+        let found = self.plan.top_k(&self.method(), &seeds, scratch);
         let recalls =
             block.iter().zip(&found).map(|((_, exact), found)| calibrate::recall(exact, found));
         Part::F64(recalls.collect())
@@ -185,7 +185,7 @@ impl Stage for MeasureStage {
             plan: Arc::clone(&self.plan),
             target: self.target,
             level: self.level + 1,
-            gammas: self.gammas,
+            gammas: self.gammas.clone(),
             exact: Arc::clone(&self.exact),
             tried,
         }))
@@ -212,7 +212,7 @@ impl RowSource for PagerankRows {
 
     fn rows(&self, _table: usize, nodes: &[u32], scratch: &mut Scratch) -> Rows {
         let (mut offsets, mut ids, mut scores) = (vec![0], Vec::new(), Vec::new());
-        for top in self.plan.top_k(self.method, nodes, scratch) {
+        for top in self.plan.top_k(&self.method, nodes, scratch) {
             ids.extend(top.nodes);
             scores.extend(top.scores);
             offsets.push(ids.len() as u32);
