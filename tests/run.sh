@@ -28,6 +28,12 @@ python_environment() { # A Python environment with the readers that users have.
     "$env/bin/pip" install --quiet -r tests/python/requirements.txt
 }
 
+system_package() { # system_package PROGRAM: installs the Debian package of that name if it may.
+  command -v "$1" >/dev/null && return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  { apt-get install -y -qq "$1" || { apt-get update -qq && apt-get install -y -qq "$1"; }; } >/dev/null 2>&1
+}
+
 part "formatting" cargo fmt --check
 part "lints" cargo clippy --quiet --all-targets --locked -- -D warnings
 part "lints without prefetch" cargo clippy --quiet --lib --no-default-features --locked -- -D warnings
@@ -42,6 +48,12 @@ if command -v python3 >/dev/null && python_environment; then
   part "readers: Polars, DuckDB, pandas" target/python/bin/python tests/python/read_features.py
 else
   skipped+=("readers: Polars, DuckDB, pandas (no Python environment)")
+fi
+
+if system_package valgrind; then
+  part "instruction counts of the kernels" cargo bench --quiet --locked --bench instructions -- check
+else
+  skipped+=("instruction counts of the kernels (valgrind is not installed)")
 fi
 
 if cargo deny --version >/dev/null 2>&1; then

@@ -1,4 +1,4 @@
-//! Synthetic graphs of three sizes, heavy-tailed on both sides.
+//! Synthetic graphs, heavy-tailed on both sides.
 
 use std::sync::Arc;
 
@@ -7,13 +7,6 @@ use pingraph::model::{Keys, Side, SideNames};
 use pingraph::signals::{Feature, Scratch, Step};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-/// Name, left nodes, right nodes and drawn edges of each size.
-pub const SIZES: [(&str, usize, usize, usize); 3] = [
-    ("small", 2_000, 1_000, 40_000),
-    ("medium", 50_000, 20_000, 1_000_000),
-    ("large", 100_000, 50_000, 3_000_000),
-];
 
 /// The graph of `edges` draws with a squared uniform on either side, repetitions removed. Every
 /// node is kept, also one without edges.

@@ -10,7 +10,7 @@ use pingraph::model::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::graphs::SIZES;
+use super::SIZES;
 use super::per_item::PerItem;
 
 /// Events of a batch, as sources deliver them.

@@ -15,6 +15,13 @@ mod two_hop;
 
 use criterion::Criterion;
 
+/// Name, left nodes, right nodes and drawn edges of each size.
+pub const SIZES: [(&str, usize, usize, usize); 3] = [
+    ("small", 2_000, 1_000, 40_000),
+    ("medium", 50_000, 20_000, 1_000_000),
+    ("large", 100_000, 50_000, 3_000_000),
+];
+
 fn main() {
     let mut criterion =
         Criterion::default().with_measurement(per_item::PerItem).configure_from_args();

@@ -6,7 +6,8 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use pingraph::model::Side;
 use pingraph::signals::Registry;
 
-use super::graphs::{SIZES, rows, synthetic};
+use super::SIZES;
+use super::graphs::{rows, synthetic};
 use super::per_item::PerItem;
 
 /// Iterations of a run.

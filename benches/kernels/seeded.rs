@@ -7,7 +7,8 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use pingraph::graph::Graph;
 use pingraph::signals::{Registry, RowSource, Scratch, Step};
 
-use super::graphs::{SIZES, synthetic};
+use super::SIZES;
+use super::graphs::synthetic;
 use super::per_item::PerItem;
 
 /// Seeds a pass over the rows.
