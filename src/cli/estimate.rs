@@ -84,20 +84,24 @@ fn print(
     writeln!(out, "  wedges    {wedges} at {left}s (two-hop work of {right}s)")?;
     let wedges = round(estimate.right_wedges);
     writeln!(out, "            {wedges} at {right}s (two-hop work of {left}s)")?;
-    let (ingest, compute) = cost::memory(job, estimate);
-    let peak = f64::max(total(&ingest), total(&compute));
-    writeln!(out, "\nmemory, peak about {}", bytes(peak as u64))?;
-    for (stage, items) in [("ingestion", &ingest), ("features", &compute)] {
-        writeln!(out, "  {stage}, {}", bytes(total(items) as u64))?;
+    let stages = cost::memory(job, estimate, workers as f64);
+    let peak = stages.iter().map(|(_, total, _)| *total).fold(0.0, f64::max);
+    let workers_text = match workers {
+        1 => "1 worker".to_owned(),
+        more => format!("{more} workers"),
+    };
+    writeln!(out, "\nmemory, peak about {} on {workers_text}", bytes(peak as u64))?;
+    for (stage, total, items) in &stages {
+        writeln!(out, "  {stage}, {}", bytes(*total as u64))?;
         for item in items {
             let Item { what, formula, amount } = item;
-            writeln!(out, "    {what:22} {:>10}  {formula}", bytes(*amount as u64))?;
+            writeln!(out, "    {what:31} {:>10}  {formula}", bytes(*amount as u64))?;
         }
     }
     let times = cost::time(job, estimate);
     let wall = cost::wall_seconds(total(&times), workers as f64);
     let (wall, cpu) = (time(wall), time(total(&times) / 1e9));
-    writeln!(out, "\ntime, about {wall} on {workers} workers ({cpu} of CPU)")?;
+    writeln!(out, "\ntime, about {wall} on {workers_text} ({cpu} of CPU)")?;
     for Item { what, formula, amount } in &times {
         writeln!(out, "    {what:22} {:>10}  {formula}", time(amount / 1e9))?;
     }

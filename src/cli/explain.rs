@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::job_args::JobArgs;
 use super::output_error;
+use crate::job::memory::{self, Per};
 use crate::job::{FeaturePlan, Job, Plan};
 use crate::model::{
     ActionRule, ColumnType, FIXED_ONE, Result, Side, fixed_to_f64, format_timestamp,
@@ -23,6 +24,10 @@ pub struct ExplainArgs {
     /// Print the stages as a graph in DOT, for example for `dot -Tsvg`.
     #[arg(long)]
     dot: bool,
+
+    /// Print what each stage holds in memory, in bytes an event, edge or node.
+    #[arg(long, conflicts_with = "dot")]
+    memory: bool,
 }
 
 /// Prints the plan of the job.
@@ -34,7 +39,35 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<()> {
     if args.dot {
         return write!(out, "{}", Plan::of(&job)?.dot()).map_err(output_error);
     }
+    if args.memory {
+        return memory(&job, out).map_err(output_error);
+    }
     explain(&job, out)
+}
+
+/// Prints what each stage of `job` holds.
+fn memory(job: &Job, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "job {}: what each stage holds at its peak", job.name)?;
+    for stage in memory::stages(job) {
+        writeln!(out, "\n{}", stage.stage)?;
+        for held in stage.held.iter().filter(|held| held.per != Per::Process) {
+            let formula = memory::formula(held, &job.graph.names);
+            writeln!(out, "  {:31} {formula}", held.what)?;
+        }
+        for (per, name) in [(Per::Event, "event"), (Per::Edge, "edge")] {
+            let parts = stage.held.iter().filter(|held| held.per == per);
+            let (count, sum) = parts.fold((0, 0.0), |(n, sum), held| (n + 1, sum + held.bytes));
+            if count > 1 {
+                writeln!(out, "  {:31} {sum} B an {name}", "together")?;
+            }
+        }
+    }
+    let process = memory::PROCESS_BYTES / 1e6;
+    writeln!(
+        out,
+        "\nand about {process} MB in all: the program, batches read, files being written"
+    )?;
+    writeln!(out, "`pingraph estimate` multiplies these by the sizes of the input")
 }
 
 /// Prints the plan of `job`.

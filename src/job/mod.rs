@@ -4,6 +4,7 @@ mod builder;
 mod derived;
 mod document;
 mod load;
+pub mod memory;
 mod places;
 mod plan;
 mod resolve;

@@ -22,8 +22,6 @@ pub struct PlanStage {
     pub name: String,
     /// What it does.
     pub what: String,
-    /// What it keeps in memory.
-    pub memory: String,
     /// Names of the stages that it waits for.
     pub inputs: Vec<String>,
     /// Whether it leaves something behind, so that the plan is run for its sake.
@@ -98,9 +96,6 @@ impl Plan {
                 let _ = write!(text, "  (after {})", stage.inputs.join(", "));
             }
             let _ = writeln!(text, "\n      {}", stage.what);
-            if !stage.memory.is_empty() {
-                let _ = writeln!(text, "      memory: {}", stage.memory);
-            }
         }
         text
     }
@@ -157,15 +152,13 @@ fn stages(job: &Job) -> Vec<PlanStage> {
         for file in plan.feature.key_files() {
             let name = format!("keys {}", file.path.display());
             let what = format!("dense ids of the {} keys in the file", schema.names.of(file.side));
-            stages.push(stage(&name, what, "4 B a key", &["assemble"]));
+            stages.push(stage(&name, what, &["assemble"]));
             inputs.push(name);
         }
         let compute = format!("{} ({})", plan.name, plan.signal);
         stages.push(PlanStage {
             name: compute.clone(),
             what: "rounds of independent tasks, then blocks of rows, on any worker".to_owned(),
-            memory: "the kernel's accumulators of each worker, and the blocks being written"
-                .to_owned(),
             inputs,
             publishes: false,
         });
@@ -173,7 +166,7 @@ fn stages(job: &Job) -> Vec<PlanStage> {
             let name = format!("write {}", table.name);
             let (row, columns) = (schema.names.of(table.side), table.fields.len() + 1);
             let what = format!("Parquet, one row for each {row}, {columns} columns");
-            stages.push(stage(&name, what, "one block of rows a worker", &[&compute]));
+            stages.push(stage(&name, what, &[&compute]));
             tables.push(name);
         }
     }
@@ -183,7 +176,6 @@ fn stages(job: &Job) -> Vec<PlanStage> {
             "fsync, one rename and a manifest for each table under {}",
             job.out.display()
         ),
-        memory: String::new(),
         inputs: tables,
         publishes: true,
     });
@@ -192,18 +184,6 @@ fn stages(job: &Job) -> Vec<PlanStage> {
 
 /// The stages that make the graph.
 fn graph_stages(job: &Job, needs: Needs) -> Vec<PlanStage> {
-    let mut event = vec!["8 B of ids"];
-    if job.scan.keep_age_action {
-        event.push("8 B of age and action");
-    }
-    if job.scan.columns.weight.is_some() && (needs.weights || needs.events) {
-        event.push("8 B of weight");
-    }
-    let event = format!("{} an event", event.join(" + "));
-    let edge = match needs.weights {
-        true => "4 B + 8 B of weight an edge, 8 B a node",
-        false => "4 B an edge, 8 B a node",
-    };
     let rules = &job.graph;
     let mut build = vec!["sort and de-duplicate".to_owned()];
     if needs.weights {
@@ -213,21 +193,11 @@ fn graph_stages(job: &Job, needs: Needs) -> Vec<PlanStage> {
         build.push(format!("keep the {max} most recent edges of each {}", rules.names.left));
     }
     let mut stages = vec![
-        stage("read", job.source_label.clone(), "one batch a worker", &[]),
-        stage(
-            "dictionary",
-            "distinct keys, sorted: a dense id is a rank",
-            "8 B a node, or the text of its key",
-            &["read"],
-        ),
-        stage(
-            "shuffle",
-            "events to the worker that owns their left node",
-            &event,
-            &["read", "dictionary"],
-        ),
-        stage("build", build.join("; "), edge, &["shuffle"]),
-        stage("transpose", "the adjacency of the other side, by counting sort", edge, &["build"]),
+        stage("read", job.source_label.clone(), &[]),
+        stage("dictionary", "distinct keys, sorted: a dense id is a rank", &["read"]),
+        stage("shuffle", "events to the worker that owns their left node", &["read", "dictionary"]),
+        stage("build", build.join("; "), &["shuffle"]),
+        stage("transpose", "the adjacency of the other side, by counting sort", &["build"]),
         stage(
             "assemble",
             format!(
@@ -237,17 +207,13 @@ fn graph_stages(job: &Job, needs: Needs) -> Vec<PlanStage> {
                 plural(&rules.names.right),
                 rules.right_degree_min
             ),
-            "shared, no copy",
             &["build", "transpose", "dictionary"],
         ),
     ];
     if needs.events {
-        let slots =
-            job.edge_rules().action_names().len() * crate::kernels::aggregate::WINDOW_DAYS.len();
         stages.push(stage(
             "totals",
             "events, distinct counterparts and weight of each node by action and window",
-            &format!("{} B a node ({slots} slots of 16 B, and 8 B of recency)", slots * 16 + 8),
             &["shuffle", "dictionary"],
         ));
     }
@@ -258,11 +224,10 @@ fn plural(name: &str) -> String {
     format!("{name}s")
 }
 
-fn stage(name: &str, what: impl Into<String>, memory: &str, inputs: &[&str]) -> PlanStage {
+fn stage(name: &str, what: impl Into<String>, inputs: &[&str]) -> PlanStage {
     PlanStage {
         name: name.to_owned(),
         what: what.into(),
-        memory: memory.to_owned(),
         inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
         publishes: false,
     }

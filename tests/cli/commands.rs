@@ -202,6 +202,12 @@ fn explain_needs_no_input() {
     let dot = &dot.succeeds().out;
     assert!(dot.starts_with("digraph {") && dot.trim_end().ends_with('}'), "{dot}");
     assert!(dot.contains("->") && dot.contains("related"), "{dot}");
+    let memory = place.call(&["explain", "job.toml", "--memory"]);
+    let memory = &memory.succeeds().out;
+    for line in ["adjacency", "  both adjacencies                24 B an edge", "related"] {
+        assert!(memory.lines().any(|found| found == line), "{line:?} is missing in {memory}");
+    }
+    place.call(&["explain", "job.toml", "--memory", "--dot"]).fails(2, "*--memory*--dot*");
     assert!(!place.path("out").exists());
 }
 

@@ -1,5 +1,6 @@
 //! The plan as a graph of stages.
 
+use pingraph::job::memory::{self, Per};
 use pingraph::job::{Plan, PlanStage};
 
 use crate::example::EXAMPLE;
@@ -9,7 +10,6 @@ fn stage(name: &str, inputs: &[&str], publishes: bool) -> PlanStage {
     PlanStage {
         name: name.to_owned(),
         what: format!("does {name}"),
-        memory: String::new(),
         inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
         publishes,
     }
@@ -71,20 +71,24 @@ fn stages_that_features_share_appear_once() {
     assert_eq!(users.count(), 2);
 }
 
+/// The bytes of a stage per what.
+fn bytes(text: &str, name: &str, per: Per) -> f64 {
+    let stages = memory::stages(&load(text).unwrap());
+    let stage = stages.iter().find(|stage| stage.stage == name).unwrap();
+    stage.held.iter().filter(|held| held.per == per).map(|held| held.bytes).sum()
+}
+
 #[test]
-fn memory_says_what_is_kept() {
-    let memory = |text: &str, name: &str| {
-        let plan = Plan::of(&load(text).unwrap()).unwrap();
-        plan.stages().find(|stage| stage.name == name).unwrap().memory.clone()
-    };
-    assert_eq!(memory(SHORT, "shuffle"), "8 B of ids an event");
-    assert_eq!(memory(SHORT, "build"), "4 B an edge, 8 B a node");
+fn memory_counts_the_columns_that_the_job_reads() {
     let weighted = EXAMPLE.replace("co_engagement", "weighted");
-    assert_eq!(
-        memory(&weighted, "shuffle"),
-        "8 B of ids + 8 B of age and action + 8 B of weight an event"
-    );
-    assert_eq!(memory(&weighted, "build"), "4 B + 8 B of weight an edge, 8 B a node");
+    for stage in ["read", "ids", "edges"] {
+        assert_eq!(bytes(SHORT, stage, Per::Event), 8.0, "{stage}");
+        assert_eq!(bytes(&weighted, stage, Per::Event), 24.0, "{stage}");
+    }
+    // No event is left when the graph is put together.
+    assert_eq!(bytes(&weighted, "adjacency", Per::Event), 0.0);
+    assert_eq!(bytes(SHORT, "adjacency", Per::Edge), 16.0);
+    assert_eq!(bytes(&weighted, "adjacency", Per::Edge), 40.0);
 }
 
 #[test]

@@ -5,7 +5,9 @@
 //! machines differ, by a factor of two either way.
 
 use super::sample::Estimate;
+use crate::job::memory::{self, Held, Per};
 use crate::job::{FeaturePlan, Job};
+use crate::model::Side;
 use crate::signals::Registry;
 
 /// Nanoseconds a row: reading, dense ids, sorting and both adjacencies.
@@ -15,7 +17,7 @@ pub const INGEST_NS: f64 = 90.0;
 pub const WEDGE_NS: f64 = 3.5;
 
 /// Nanoseconds an edge and iteration of propagate, which goes over both adjacencies.
-pub const PROPAGATE_NS: f64 = 2.5;
+pub const PROPAGATE_NS: f64 = 1.9;
 
 /// Nanoseconds an edge of the graph and seed of seeded, at its default accuracy.
 pub const SEEDED_NS: f64 = 0.35;
@@ -28,9 +30,6 @@ pub const OTHER_NS: f64 = 10.0;
 
 /// Nanoseconds a value written to Parquet.
 pub const WRITE_NS: f64 = 30.0;
-
-/// Bytes that a run takes whatever its size: the program, its buffers, a file being written.
-pub const BASE_BYTES: f64 = 64e6;
 
 /// Share of the time that more workers divide: the rest (merging dictionaries, publishing) is one
 /// worker's. Two workers were measured at 1.7 to 1.9 times one.
@@ -69,63 +68,35 @@ pub fn left_wedges(job: &Job, estimate: &Estimate) -> f64 {
     }
 }
 
-/// What is in memory at the same time, at the end of ingestion and while features are computed;
-/// the peak is the larger sum of the two.
-pub fn memory(job: &Job, estimate: &Estimate) -> (Vec<Item>, Vec<Item>) {
-    let needs = job.needs();
-    let edges = edges(job, estimate);
-    let nodes = estimate.lefts.value + estimate.rights.value;
-    let keys = estimate.lefts.value * key_bytes(estimate.left_key_bytes)
-        + estimate.rights.value * key_bytes(estimate.right_key_bytes);
-    let mut event_bytes = 8.0;
-    if job.scan.keep_age_action {
-        event_bytes += 8.0;
-    }
-    if job.scan.columns.weight.is_some() && (needs.weights || needs.events) {
-        event_bytes += 8.0;
-    }
-    let edge_bytes = if needs.weights { 24.0 } else { 8.0 };
-    let base = || Item::new("base", "constant".to_owned(), BASE_BYTES);
-    let dictionary =
-        || Item::new("dictionaries", "8 B a node, or its text and 8 B".to_owned(), keys);
-    let csr = |share: f64| {
-        let formula = format!("{} B an edge, 16 B a node", edge_bytes * share);
-        Item::new("adjacencies", formula, edges * edge_bytes * share + nodes * 16.0)
+/// What each stage holds on `workers` workers, and the whole of it.
+pub fn memory(job: &Job, estimate: &Estimate, workers: f64) -> Vec<(String, f64, Vec<Item>)> {
+    let nodes = |side| match side {
+        Side::Left => estimate.lefts.value,
+        Side::Right => estimate.rights.value,
     };
-    let ingest = vec![
-        base(),
-        Item::new("dictionaries, hashed", "twice the keys".to_owned(), 2.0 * keys),
-        Item::new("events", format!("{event_bytes} B an event"), estimate.events * event_bytes),
-        csr(1.0),
-    ];
-    let mut compute = vec![base(), dictionary(), csr(1.0)];
-    if needs.events {
-        let slots = job.edge_rules().action_names().len() as f64
-            * crate::kernels::aggregate::WINDOW_DAYS.len() as f64;
-        let formula = format!("{slots} slots of 16 B, and 8 B, a node");
-        compute.push(Item::new("totals", formula, nodes * (slots * 16.0 + 8.0)));
-    }
-    let accumulators =
-        job.features.iter().map(|plan| accumulator(plan, estimate)).fold(0.0, f64::max);
-    if accumulators > 0.0 {
-        let formula = "two_hop 4 B a node of the larger side, seeded 64 B a node, a worker";
-        compute.push(Item::new("accumulators", formula.to_owned(), accumulators));
-    }
-    (ingest, compute)
-}
-
-fn key_bytes(mean: f64) -> f64 {
-    mean + 8.0
-}
-
-fn accumulator(plan: &FeaturePlan, estimate: &Estimate) -> f64 {
-    let (lefts, rights) = (estimate.lefts.value, estimate.rights.value);
-    match kernel(plan) {
-        "two_hop" => 4.0 * lefts.max(rights),
-        "seeded" => 64.0 * (lefts + rights),
-        "propagate" => 16.0 * (lefts + rights),
-        _ => 0.0,
-    }
+    let text = |side| match side {
+        Side::Left => estimate.left_key_bytes,
+        Side::Right => estimate.right_key_bytes,
+    };
+    let amount = |held: &Held| match held.per {
+        Per::Process => held.bytes,
+        Per::Event => held.bytes * estimate.events,
+        Per::Edge => held.bytes * edges(job, estimate),
+        Per::Node(side) => held.bytes * nodes(side),
+        Per::Key(side) => (held.bytes + text(side)) * nodes(side),
+        Per::WorkerNode(side) => held.bytes * nodes(side) * workers,
+        Per::WorkerKey(side) => (held.bytes + text(side)) * nodes(side) * workers,
+    };
+    let item =
+        |held: &Held| Item::new(held.what, memory::formula(held, &job.graph.names), amount(held));
+    let stages = memory::stages(job).into_iter();
+    stages
+        .map(|stage| {
+            let items: Vec<Item> = stage.held.iter().map(item).collect();
+            let total = items.iter().map(|item| item.amount).sum();
+            (stage.stage, total, items)
+        })
+        .collect()
 }
 
 /// CPU time of ingestion and of each feature, in nanoseconds.
@@ -148,8 +119,8 @@ fn feature_time(job: &Job, plan: &FeaturePlan, estimate: &Estimate) -> Item {
     let tables = plan.feature.tables(&job.schema());
     let top_k = number("top_k").unwrap_or(1.0);
     let rows_of = |side| match side {
-        crate::model::Side::Left => estimate.lefts.value,
-        crate::model::Side::Right => estimate.rights.value,
+        Side::Left => estimate.lefts.value,
+        Side::Right => estimate.rights.value,
     };
     let seeds = number("sample").unwrap_or(estimate.lefts.value).min(estimate.lefts.value);
     let rows = |side| if kernel(plan) == "seeded" { seeds } else { rows_of(side) };
