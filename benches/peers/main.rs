@@ -4,7 +4,7 @@
 //!     cargo bench --bench peers -- w1 CSR THREADS OUT [KEY=VALUE ...]          co_engagement
 //!     cargo bench --bench peers -- w2 CSR THREADS OUT SEEDS COUNT [KEY=VALUE ...]  personalized_pagerank
 //!     cargo bench --bench peers -- w3 CSR THREADS [KEY=VALUE ...]              pagerank
-//!     cargo bench --bench peers -- w5 PARQUET LEFT RIGHT WORKERS               Parquet to both CSRs
+//!     cargo bench --bench peers -- w5 PARQUET LEFT RIGHT WORKERS [TIME]        Parquet to both CSRs
 //!
 //! CSR is `int64 left, right, edges; int64 offsets[left + 1]; int32 targets[edges]`, little-endian.
 //! OUT gets `int64 rows, k; int32 ids[rows * k]` (padded with -1) `; float32 scores[rows * k]`.
@@ -33,7 +33,10 @@ fn main() -> Outcome<()> {
             w2(csr, threads.parse()?, out, (seeds, count.parse()?), params)
         }
         ["w3", csr, threads, params @ ..] => w3(csr, threads.parse()?, params),
-        ["w5", parquet, left, right, workers] => w5(parquet, left, right, workers.parse()?),
+        ["w5", parquet, left, right, workers] => w5(parquet, (left, right, None), workers.parse()?),
+        ["w5", parquet, left, right, workers, time] => {
+            w5(parquet, (left, right, Some(time)), workers.parse()?)
+        }
         // `cargo test --benches` and `cargo bench` run every target without arguments of ours.
         _ => {
             println!("usage: see the head of benches/peers/main.rs");
@@ -116,10 +119,19 @@ fn w3(csr: &str, threads: usize, params: &[&str]) -> Outcome<()> {
 }
 
 /// The engine's ingestion, from Parquet to both adjacencies: a job
-/// whose only feature takes one pass over the graph.
-fn w5(parquet: &str, left: &str, right: &str, workers: usize) -> Outcome<()> {
+/// whose only feature takes one pass over the graph. With times, the most recent 2,000 edges of a
+/// left node are kept, so that the time of each pair's latest event matters.
+fn w5(
+    parquet: &str,
+    (left, right, time): (&str, &str, Option<&str>),
+    workers: usize,
+) -> Outcome<()> {
     let out = tempfile::tempdir()?;
-    let job = Job::builder()
+    let mut job = Job::builder();
+    if let Some(time) = time {
+        job = job.time_column(time).left_degree_max(2000);
+    }
+    let job = job
         .name("w5")
         .as_of("2100-01-01")
         .parquet(parquet)
