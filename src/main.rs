@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pingraph::cli::main()
+    pingraph::cli::main(|| std::process::exit(130))
 }

@@ -5,10 +5,10 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::engine::{Event, Observer};
+use crate::engine::{Event, Observer, Report};
 use crate::model::Error;
 
 /// Standard error, shared with the workers.
@@ -21,27 +21,46 @@ struct State {
     terminal: bool,
     bar: Mutex<Option<(String, ProgressBar)>>,
     interrupted: AtomicBool,
+    /// Ends the process.
+    abort: fn(),
 }
 
 impl Console {
     /// A console that logs JSON or text; `quiet` leaves only errors.
-    pub fn new(json: bool, quiet: bool) -> Console {
+    pub fn new(json: bool, quiet: bool, abort: fn()) -> Console {
         let terminal = std::io::stderr().is_terminal();
         let bar = Mutex::new(None);
         let interrupted = AtomicBool::new(false);
-        Console(Arc::new(State { json, quiet, terminal, bar, interrupted }))
+        Console(Arc::new(State { json, quiet, terminal, bar, interrupted, abort }))
     }
 
-    /// Makes the first Ctrl-C (or SIGTERM) stop the run in good order; a second one ends the
-    /// process at once.
+    /// Makes the first Ctrl-C (or SIGTERM) stop the run in good order; a second one calls `abort`.
     pub fn catch_interrupt(&self) {
         let state = self.0.clone();
         // Without a handler the process ends at once, and the next run cleans up.
         let _ = ctrlc::set_handler(move || {
             if state.interrupted.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
+                (state.abort)();
             }
         });
+    }
+
+    /// Logs that a run has ended, if there is a log.
+    pub fn finished(&self, report: &Report) {
+        if self.0.json && !self.0.quiet {
+            let tables = report.features.iter().map(|feature| {
+                json!({"table": feature.table, "rows": feature.rows, "path": feature.path})
+            });
+            self.line(&json!({
+                "level": "info", "event": "run_finished", "job": report.job,
+                "rows_read": report.scan.rows_read, "rows_rejected": report.scan.rows_rejected,
+                "rows_used": report.scan.rows_admitted, "left_nodes": report.left_nodes,
+                "right_nodes": report.right_nodes, "edges": report.edges,
+                "tables": tables.collect::<Vec<_>>(), "rejects": report.rejects,
+                "wall_s": report.wall.as_secs_f64(),
+                "peak_memory_bytes": report.peak_memory_bytes,
+            }));
+        }
     }
 
     /// Reports the error that ends the command.
@@ -131,18 +150,22 @@ impl Console {
 /// Stage, bar, items, items a second and time left; without the last where no total is known.
 fn style(sized: bool) -> ProgressStyle {
     let template = match sized {
-        true => "{msg:16} {wide_bar} {human_pos}/{human_len} {prefix} {per_sec} {eta} left",
-        false => "{msg:16} {spinner} {human_pos} {prefix} {per_sec}",
+        true => "{msg:16} {wide_bar} {human_pos}/{human_len} {prefix} {speed}/s {eta} left",
+        false => "{msg:16} {spinner} {human_pos} {prefix} {speed}/s",
     };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template);
+    let speed = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _ = write!(out, "{}", HumanCount(state.per_sec() as u64));
+    };
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("speed", speed)
 }
 
 impl Observer for Console {
     fn event(&self, event: &Event) {
-        if self.0.json {
-            self.log(event);
-        } else if self.0.quiet {
+        if self.0.quiet {
             // Only errors are wanted.
+        } else if self.0.json {
+            self.log(event);
         } else if self.0.terminal || matches!(event, Event::Warning(_)) {
             self.show(event);
         }

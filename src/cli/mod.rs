@@ -65,14 +65,15 @@ enum Command {
     Sample(sample::SampleArgs),
 }
 
-/// Parses the command line, runs the subcommand and gives the exit code.
-pub fn main() -> ExitCode {
+/// Parses the command line, runs the subcommand and gives the exit code. A second interrupt calls
+/// `abort`, which is to end the process: the library never does.
+pub fn main(abort: fn()) -> ExitCode {
     let cli = Cli::parse();
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         // A panic is caught where it happens and becomes the one error line of the command.
         std::panic::set_hook(Box::new(|_| ()));
     }
-    let console = Console::new(cli.log == LogFormat::Json, cli.quiet);
+    let console = Console::new(cli.log == LogFormat::Json, cli.quiet, abort);
     let mut out = std::io::stdout().lock();
     let outcome = command(&cli, &console, &mut out).and_then(|()| {
         out.flush().map_err(|error| Error::engine(format!("cannot write the output: {error}")))

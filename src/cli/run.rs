@@ -32,6 +32,7 @@ pub fn run(args: &RunArgs, console: &Console, quiet: bool, out: &mut dyn Write) 
     let options =
         RunOptions { observer: Arc::new(console.clone()), created_us: source_date_epoch()? };
     let report = run_with(&job, args.workers.workers(), &options)?;
+    console.finished(&report);
     if quiet {
         return Ok(());
     }

@@ -52,7 +52,15 @@ pub fn run(args: &SampleArgs, console: &Console, out: &mut dyn Write) -> Result<
         let sides: Vec<&str> = wanted.iter().map(|(side, _)| names.of(*side)).collect();
         let key = wanted.first().map_or(args.node.as_str(), |(_, key)| key);
         let what = format!("the graph has no {} {key:?}", sides.join(" and no "));
-        let remedy = "it may be outside the window, below the minimum degree, or misspelt";
+        let remedy = match args.node.split_once('=') {
+            Some((side, key)) if wanted.len() == 2 => format!(
+                "a side is called {} or {}, not {side:?}: write {}={key}",
+                names.of(Side::Left),
+                names.of(Side::Right),
+                names.of(Side::Right)
+            ),
+            _ => "it may be outside the window, below the minimum degree, or misspelt".to_owned(),
+        };
         return Err(Error::input(what).remedy(remedy));
     }
     for node in &nodes {

@@ -144,7 +144,7 @@ fn read<'scope>(
 fn ids<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blocks<'scope> {
     let here = place.clone();
     let blocks = gather(blocks, "dictionary", "ids", place, move |inbox| {
-        check_rejects(&here)?;
+        check_rows(&here)?;
         let mut parts = [Vec::new(), Vec::new()];
         for block in inbox {
             if let Load::Keys(right, keys) = block.load {
@@ -205,15 +205,20 @@ fn pieces(place: &Place, events: u64) -> usize {
     by_size.max(place.shared.workers * RANGES_A_WORKER)
 }
 
-/// Fails the run if more rows are bad than the job allows; called when all workers have read.
-fn check_rejects(place: &Place) -> Result<()> {
+/// Fails the run if more rows are bad than the job allows, or an action is misspelt; called when all
+/// workers have read.
+fn check_rows(place: &Place) -> Result<()> {
     let shared = &place.shared;
     if place.worker != 0 {
         return Ok(());
     }
     shared.finish("read");
     let stats = super::shared::lock(&shared.scan).clone();
-    shared.job.check_rejects(&stats, &super::shared::lock(&shared.rejects))
+    shared.job.check_rejects(&stats, &super::shared::lock(&shared.rejects))?;
+    for action in shared.job.check_actions(&stats)? {
+        shared.warn(format!("no event has action {action:?}; see graph.actions in the job file"));
+    }
+    Ok(())
 }
 
 /// Stage *edges*: events to the owners of left ranges, edges, and which nodes are kept.

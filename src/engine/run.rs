@@ -15,7 +15,7 @@ use super::shared::{Shared, lock};
 use super::stage::Place;
 use crate::graph::{EdgeRules, Graph};
 use crate::job::Job;
-use crate::model::{Error, ErrorKind, KeyRef, KeyType, Keys, Reject, Result, Side, nearest};
+use crate::model::{Error, ErrorKind, KeyRef, KeyType, Keys, Reject, Result, Side};
 use crate::signals::KeyFile;
 use crate::sink::{FeatureRecord, InputRecord, Manifest, Output, RunRecord, run_id, write_rejects};
 use crate::source::ScanPlan;
@@ -195,7 +195,6 @@ fn publish(
     let rejects = keep_rejects(&shared)?;
     shared.finish("write");
     warn_if_empty(&shared, &graph);
-    warn_of_unseen_actions(&shared);
     let example = lock(&features.example).clone();
     let finished = std::mem::take(&mut *lock(&features.finished));
     let run = RunRecord {
@@ -253,31 +252,22 @@ fn warn_if_empty(shared: &Shared, graph: &Graph) {
     }
     let scan = lock(&shared.scan).clone();
     let ignored: u64 = scan.rows_ignored.values().sum();
+    let rules = &shared.job.graph;
+    let minima = format!(
+        "; {} made events, of which left_degree_min = {} and right_degree_min = {} or removing \
+         actions left nothing",
+        scan.rows_admitted, rules.left_degree_min, rules.right_degree_min
+    );
     shared.warn(format!(
         "no edge is left, so the tables are empty: of {} rows, {} are after as_of, {} before the \
-         window, {} of actions that the job does not name, {} bad",
-        scan.rows_read, scan.rows_after_as_of, scan.rows_before_window, ignored, scan.rows_rejected,
+         window, {} of actions that the job does not name, {} bad{}",
+        scan.rows_read,
+        scan.rows_after_as_of,
+        scan.rows_before_window,
+        ignored,
+        scan.rows_rejected,
+        if scan.rows_admitted > 0 { minima.as_str() } else { "" },
     ));
-}
-
-/// Names the job's actions that no event has, most likely misspelt.
-fn warn_of_unseen_actions(shared: &Shared) {
-    let scan = lock(&shared.scan).clone();
-    let names = shared.job.scan.actions.iter().map(|(name, _)| name);
-    let unseen: Vec<&String> = names.filter(|n| !scan.rows_by_action.contains_key(*n)).collect();
-    // Where no row was looked at, the actions are not to blame.
-    let none_seen = scan.rows_admitted == 0 && scan.rows_ignored.is_empty();
-    if unseen.is_empty() || none_seen {
-        return;
-    }
-    let ignored = || scan.rows_ignored.keys().map(String::as_str);
-    let guess = unseen.iter().find_map(|name| nearest(name, ignored()));
-    let remedy = match guess {
-        Some(name) => format!("did you mean {name:?}?"),
-        None => "see graph.actions in the job file".to_string(),
-    };
-    let list: Vec<String> = unseen.iter().map(|name| format!("{name:?}")).collect();
-    shared.warn(format!("no event has action {}; {remedy}", list.join(" or ")));
 }
 
 fn manifest(job: &Job, run: &RunRecord, table: &Finished) -> Manifest {

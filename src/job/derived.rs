@@ -2,7 +2,7 @@
 
 use super::Job;
 use crate::graph::{EdgeRules, Needs};
-use crate::model::{Error, Reject, Result, ScanStats};
+use crate::model::{Error, Reject, Result, ScanStats, nearest};
 use crate::signals::GraphSchema;
 
 impl Job {
@@ -65,5 +65,31 @@ impl Job {
             "see {} for all of them; mend the input or raise job.rejects_max",
             self.out.join("_rejects").display()
         )))
+    }
+
+    /// Fails if an action of the job is most likely misspelt: no row has it, and a row that was
+    /// ignored has one of about that name; or no row has any action of the job. Gives the actions
+    /// that no row has otherwise, for they may just be rare.
+    ///
+    /// # Errors
+    /// An input error that names the action and the one that may be meant.
+    pub fn check_actions(&self, stats: &ScanStats) -> Result<Vec<&str>> {
+        let names = self.scan.actions.iter().map(|(name, _)| name.as_str());
+        let unseen: Vec<&str> = names.filter(|n| !stats.rows_by_action.contains_key(*n)).collect();
+        let ignored = || stats.rows_ignored.keys().map(String::as_str);
+        let meant = unseen.iter().find_map(|name| Some((name, nearest(name, ignored())?)));
+        if let Some((name, meant)) = meant {
+            return Err(Error::input(format!("no event has action {name:?}"))
+                .column(format!("graph.actions.{name}"))
+                .remedy(format!("did you mean {meant:?}?")));
+        }
+        if stats.rows_by_action.is_empty() && !stats.rows_ignored.is_empty() {
+            let found: Vec<String> = ignored().map(|name| format!("{name:?}")).collect();
+            return Err(Error::input("no event has any of the job's actions")
+                .column("graph.actions")
+                .remedy(format!("the input has {}", found.join(", "))));
+        }
+        // Where no row was looked at, the actions are not to blame.
+        Ok(if stats.rows_by_action.is_empty() { Vec::new() } else { unseen })
     }
 }

@@ -66,7 +66,12 @@ pub(super) fn resolve(spec: &Spec, context: &Context<'_>) -> Result<Job> {
             .error("features", "the job has no features")
             .remedy("add one, for example [features.related_v1.co_engagement]"));
     }
-    distinct_tables(&job.features, &job.schema(), places)?;
+    let schema = job.schema();
+    for plan in &job.features {
+        let key = format!("features.{}.{}", plan.name, plan.signal);
+        plan.feature.check(&schema).map_err(|error| places.adopt(&key, error))?;
+    }
+    distinct_tables(&job.features, &schema, places)?;
     job.scan.keep_age_action = job.edge_rules().reads_age_action();
     job.canonical = canonical(&job, &opened.canonical)?;
     Ok(job)

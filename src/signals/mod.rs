@@ -127,6 +127,14 @@ pub trait Feature: Send + Sync {
     /// The tables it publishes.
     fn tables(&self, schema: &GraphSchema) -> Vec<Table>;
 
+    /// Whether it can be computed on graphs of `schema`.
+    ///
+    /// # Errors
+    /// A job error that names the parameter.
+    fn check(&self, _schema: &GraphSchema) -> Result<()> {
+        Ok(())
+    }
+
     /// What it needs beyond the adjacencies.
     fn needs(&self) -> Needs;
 

@@ -39,7 +39,7 @@ pub struct Popularity;
 #[serde(deny_unknown_fields, default)]
 struct Params {
     side: Sides,
-    windows: Vec<WindowParam>,
+    windows: Option<Vec<WindowParam>>,
 }
 
 /// A window as people write it: `7`, `"7d"` or `"all"`.
@@ -52,8 +52,7 @@ enum WindowParam {
 
 impl Default for Params {
     fn default() -> Params {
-        let windows = WINDOWS.map(|name| WindowParam::Text(name.into())).into();
-        Params { side: Sides::Right, windows }
+        Params { side: Sides::Right, windows: None }
     }
 }
 
@@ -103,14 +102,17 @@ impl Signal for Popularity {
 
     fn configure(&self, feature: &str, params: toml::Table) -> Result<Box<dyn Feature>> {
         let params: Params = parse(params)?;
-        let indices: Result<Vec<usize>> = params.windows.iter().map(WindowParam::index).collect();
-        let mut windows = indices?;
+        let asked = params.windows.is_some();
+        let mut windows = match params.windows {
+            Some(windows) => windows.iter().map(WindowParam::index).collect::<Result<Vec<_>>>()?,
+            None => (0..BANDS).collect(),
+        };
         windows.sort_unstable();
         windows.dedup();
         if windows.is_empty() {
             return Err(Error::job("no window").column("windows").remedy("name at least \"all\""));
         }
-        Ok(Box::new(Configured { feature: feature.into(), sides: params.side, windows }))
+        Ok(Box::new(Configured { feature: feature.into(), sides: params.side, windows, asked }))
     }
 }
 
@@ -121,6 +123,8 @@ struct Configured {
     sides: Sides,
     /// Indices into [`WINDOW_DAYS`], ascending.
     windows: Vec<usize>,
+    /// Whether the job names the windows.
+    asked: bool,
 }
 
 impl Configured {
@@ -171,6 +175,17 @@ impl Feature for Configured {
             fields: fields(schema, side, &windows),
         };
         self.sides.list().iter().map(table).collect()
+    }
+
+    fn check(&self, schema: &GraphSchema) -> Result<()> {
+        match self.windows.first() {
+            Some(&window) if self.asked && !schema.timed && window < BANDS - 1 => {
+                Err(Error::job(format!("window {:?} needs a time column", WINDOWS[window]))
+                    .column("windows")
+                    .remedy("name columns.time, or write windows = [\"all\"]"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn needs(&self) -> Needs {

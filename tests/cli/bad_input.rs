@@ -334,11 +334,21 @@ fn an_action_that_the_job_does_not_name_is_ignored_and_counted() {
 }
 
 #[test]
+fn an_action_of_the_job_that_is_misspelt_publishes_nothing() {
+    let place = Place::with_rows(&[GOOD, &GOOD.replace("save", "closeup")]);
+    place.run(&["--set", "graph.actions.closup=0.5"]).fails(
+        3,
+        "graph.actions.closup: no event has action \"closup\"; did you mean \"closeup\"?",
+    );
+    let place = Place::with_rows(&[&GOOD.replace("save", "repin")]);
+    let line = "graph.actions: no event has any of the job's actions; the input has \"repin\"";
+    place.run(&[]).fails(3, line);
+    assert!(!place.path("out/related").exists());
+}
+
+#[test]
 fn an_action_of_the_job_that_never_occurs_is_warned_of() {
     let place = Place::with_rows(&[GOOD, &GOOD.replace("save", "closeup")]);
-    let outcome = place.run(&["--set", "graph.actions.closup=0.5"]);
-    let line = "warning: no event has action \"closup\"; did you mean \"closeup\"?";
-    assert_line(&outcome.succeeds().err, line);
     let outcome = place.run(&["--set", "graph.actions.zap=0.5"]);
     let line = "warning: no event has action \"zap\"; see graph.actions in the job file";
     assert_line(&outcome.succeeds().err, line);
@@ -412,4 +422,18 @@ fn no_edge_left_is_a_warning_and_an_empty_valid_output() {
         assert!(reader.schema().fields().len() > 2, "{table}");
         assert_eq!(reader.metadata().file_metadata().num_rows(), 0, "{table}");
     }
+}
+
+#[test]
+fn a_window_without_a_time_column() {
+    let place = Place::with_rows(&[GOOD]);
+    let untimed: Vec<&str> = CSV_JOB.lines().filter(|line| !line.starts_with("time =")).collect();
+    place.write("untimed.toml", untimed.join("\n").as_bytes());
+    let windows = ["--set", "features.seen.popularity.windows=[\"7d\", \"all\"]"];
+    place.call(&[&["run", "untimed.toml"], windows.as_slice()].concat()).fails(
+        2,
+        "--set features.seen.popularity.windows=[\"7d\", \"all\"]: window \"7d\" needs a time column; name columns.time, or \
+         write windows = [\"all\"]",
+    );
+    assert!(!place.path("out").exists());
 }

@@ -106,6 +106,12 @@ fn a_json_log_has_an_object_a_line() {
     let warnings: Vec<_> = lines.iter().filter(|line| line["level"] == "warn").collect();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0]["message"].as_str().unwrap().contains("\"zap\""));
+    let end = lines.last().unwrap();
+    assert_eq!(end["event"], "run_finished");
+    assert_eq!((&end["rows_read"], &end["edges"]), (&Value::from(6), &Value::from(6)), "{end}");
+    assert_eq!(end["tables"].as_array().unwrap().len(), 3, "{end}");
+    let outcome = place.run(&["--log", "json", "--quiet"]);
+    assert_eq!(outcome.succeeds().err, "");
     let outcome = place.run(&["--log", "json", "--set", "source.csv.path=no"]);
     assert_eq!(outcome.code, Some(3));
     let lines = objects(&outcome.err);
@@ -332,6 +338,11 @@ fn sample_shows_one_node() {
     sample("9").fails(3, &format!("the graph has no user and no pin \"9\"; {why}"));
     sample("user=5").fails(3, &format!("the graph has no user \"5\"; {why}"));
     sample("x").fails(3, &format!("the graph has no user and no pin \"x\"; {why}"));
+    sample("pins=5").fails(
+        3,
+        "the graph has no user and no pin \"pins=5\"; a side is called user or pin, not \"pins\": write \
+         pin=5",
+    );
     assert!(!place.path("out").exists(), "a sample publishes nothing");
 }
 

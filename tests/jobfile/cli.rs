@@ -121,7 +121,7 @@ fn estimate_of_a_small_input_is_exact() {
     assert_eq!(line("sampled"), format!("{} rows (100.0%), of which {0} are events", rows(&text)));
     // Without repeats every event is an edge.
     assert_eq!(line("events"), line("edges"), "{text}");
-    assert!(text.contains("2.5 ns an edge and iteration, 10 of them"), "{text}");
+    assert!(text.contains("1.9 ns an edge and iteration, 10 of them"), "{text}");
     assert!(text.contains("on 2 workers"), "{text}");
 }
 
