@@ -51,6 +51,17 @@ pub fn rows(source: &dyn RowSource, nodes: &[u32], threads: usize) -> (Vec<Rows>
     (rows, clock.seconds(&spent, threads))
 }
 
+/// The rows of `nodes` in blocks of `width`, in this thread; the CPU seconds of each block.
+pub fn timed_rows(source: &dyn RowSource, nodes: &[u32], width: usize) -> (Vec<Rows>, Vec<f64>) {
+    let mut scratch = Scratch::default();
+    let timed = nodes.chunks(width).map(|nodes| {
+        let clock = Clock::start();
+        let rows = source.rows(0, nodes, &mut scratch);
+        (rows, clock.cpu_ns() as f64 * 1e-9)
+    });
+    timed.unzip()
+}
+
 /// Runs tasks on `threads` threads, in this one if there is but one; adds the threads' CPU
 /// nanoseconds to `spent`. The results are in task order.
 fn parallel<T: Send>(

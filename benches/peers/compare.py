@@ -130,7 +130,7 @@ def works(data, bench, python):
         return ours(key, "w1", csr, threads, out, *params)
 
     def w2(accuracy):
-        run = ours("ms_per_seed", "w2", csr, 1, out, seeds, SEEDS, f"accuracy = {accuracy}")
+        run = ours("ms_per_seed", "w2", csr, out, seeds, SEEDS, f"accuracy = {accuracy}")
         return lambda: run() / 1e3
 
     def w5(path, workers, key):
