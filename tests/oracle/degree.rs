@@ -11,7 +11,7 @@ use crate::event_logs::random;
 use crate::popularity::{configure, publish, value};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(feature = "soak") { 1000 } else { 200 }))]
 
     #[test]
     fn columns_equal_a_count_over_the_other_direction(log in random()) {

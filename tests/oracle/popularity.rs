@@ -53,7 +53,7 @@ pub fn value(table: &Table, rows: &Rows, name: &str, row: usize) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(feature = "soak") { 1000 } else { 200 }))]
 
     #[test]
     fn columns_equal_the_twin(log in random()) {
