@@ -39,7 +39,7 @@ pub fn twin(log: &Log, side: Side, of: &Key, action: usize, days: u32) -> (u32, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(feature = "soak") { 1000 } else { 60 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(feature = "soak") { 1000 } else { 200 }))]
 
     #[test]
     fn totals_equal_the_twin(log in random(), shares in 1..3usize, ranges in 1..4usize) {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use pingraph::model::{Side, fixed_to_f64};
 use proptest::prelude::*;
 
-use crate::event_logs::random;
-use crate::popularity::{configure, publish, value};
+use crate::event_logs::{Log, random};
+use crate::graphs::of_known_degrees;
+use crate::popularity::{column, configure, publish, value};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(feature = "soak") { 1000 } else { 200 }))]
 
     #[test]
     fn columns_equal_a_count_over_the_other_direction(log in random()) {
@@ -41,8 +42,27 @@ proptest! {
 }
 
 #[test]
+fn degrees_and_weights_have_closed_forms() {
+    let feature = configure("degree", "").unwrap();
+    for (name, graph, lefts, rights) in of_known_degrees() {
+        let log = Log::two_events_an_edge(&graph);
+        let graph = Arc::new(log.graph(feature.needs(), 5, 2, 2));
+        let tables = publish(&*feature, &graph, &log);
+        assert_eq!(tables.len(), 2);
+        for ((table, blocks), degrees) in tables.iter().zip([&lefts, &rights]) {
+            // The two events of an edge are one edge of weight 0.75.
+            let expected = |worth: f64| -> Vec<f64> {
+                degrees.iter().map(|&degree| worth * f64::from(degree)).collect()
+            };
+            assert_eq!(column(table, blocks, "degree"), expected(1.0), "{name}: {}", table.name);
+            assert_eq!(column(table, blocks, "weight"), expected(0.75), "{name}: {}", table.name);
+        }
+    }
+}
+
+#[test]
 fn one_side_gives_one_table() {
-    let log = crate::event_logs::Log::plain(vec![crate::event_logs::Event {
+    let log = Log::plain(vec![crate::event_logs::Event {
         left: 1,
         right: 2,
         age_us: 1,

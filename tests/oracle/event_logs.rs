@@ -79,6 +79,24 @@ impl Log {
         }
     }
 
+    /// Two events for each edge of `graph`, a day and ten days old, which weigh 0.25 and 0.5.
+    pub fn two_events_an_edge(graph: &Graph) -> Log {
+        let lefts = 0..graph.forward.nodes() as u32;
+        let edges = lefts.flat_map(|left| {
+            let rights = graph.forward.neighbours(left).iter();
+            rights.map(move |&right| (i64::from(left), i64::from(right)))
+        });
+        let event = |(left, right), days, weight| Event {
+            left,
+            right,
+            age_us: days * DAY,
+            action: 0,
+            weight,
+        };
+        let events = edges.flat_map(|edge| [event(edge, 1, 0.25), event(edge, 10, 0.5)]);
+        Log { timed: true, weighted: true, ..Log::plain(events.collect()) }
+    }
+
     pub fn edge_rules(&self, needs: Needs) -> EdgeRules {
         let columns = Columns {
             left: "l".into(),

@@ -83,3 +83,17 @@ pub fn two_cliques(lefts: u32, rights: u32) -> Graph {
     let two = (0..lefts).flat_map(|l| (0..rights).map(move |r| (l + lefts, r + rights)));
     compact(&one.chain(two).collect::<Vec<_>>())
 }
+
+/// Graphs whose degrees are known by heart, each with those of its left and of its right nodes.
+pub fn of_known_degrees() -> Vec<(&'static str, Graph, Vec<u32>, Vec<u32>)> {
+    let same = |count: usize, degree: u32| vec![degree; count];
+    vec![
+        ("one edge", complete(1, 1), same(1, 1), same(1, 1)),
+        ("complete", complete(7, 4), same(7, 4), same(4, 7)),
+        ("star", star(9), same(1, 9), same(9, 1)),
+        ("star around a right node", complete(9, 1), same(9, 1), same(1, 9)),
+        // Both ends have one neighbour: the first left node and the last right node.
+        ("path", path(6), [same(1, 1), same(5, 2)].concat(), [same(5, 2), same(1, 1)].concat()),
+        ("two cliques", two_cliques(3, 5), same(6, 5), same(10, 3)),
+    ]
+}

@@ -97,7 +97,7 @@ fn assert_close(graph: &Graph, found: &[f64], expected: &[f64], damping: f64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(feature = "soak") { 1000 } else { 200 }))]
 
     #[test]
     fn values_solve_the_equations(graph in graphs::random(), damping in 0.05f64..0.95) {

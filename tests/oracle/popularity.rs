@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use crate::aggregate::twin;
 use crate::event_logs::{DAY, Event, Key, Log, random};
+use crate::graphs::of_known_degrees;
 
 /// The feature of signal `name` that `params` configure, in TOML.
 pub fn configure(name: &str, params: &str) -> pingraph::model::Result<Box<dyn Feature>> {
@@ -52,8 +53,17 @@ pub fn value(table: &Table, rows: &Rows, name: &str, row: usize) -> f64 {
     }
 }
 
+/// The same for all rows, in order.
+pub fn column(table: &Table, blocks: &[Rows], name: &str) -> Vec<f64> {
+    let mut all = Vec::new();
+    for rows in blocks {
+        all.extend((0..rows.nodes.len()).map(|row| value(table, rows, name, row)));
+    }
+    all
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(feature = "soak") { 1000 } else { 200 }))]
 
     #[test]
     fn columns_equal_the_twin(log in random()) {
@@ -81,6 +91,37 @@ proptest! {
                     }
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn events_and_distinct_counterparts_have_closed_forms() {
+    let feature = configure("popularity", "side = 'both'").unwrap();
+    for (name, graph, lefts, rights) in of_known_degrees() {
+        let log = Log::two_events_an_edge(&graph);
+        let graph = Arc::new(log.graph(feature.needs(), 5, 2, 2));
+        let tables = publish(&*feature, &graph, &log);
+        assert_eq!(tables.len(), 2);
+        for (table, blocks) in &tables {
+            let left = table.side == Side::Left;
+            let (degrees, others) = if left { (&lefts, "pins") } else { (&rights, "users") };
+            let times = |factor: f64| -> Vec<f64> {
+                degrees.iter().map(|&degree| factor * f64::from(degree)).collect()
+            };
+            // The later event of each edge is in every window, the other in the long ones.
+            for (window, events, weight) in
+                [("1d", 1.0, 0.25), ("7d", 1.0, 0.25), ("30d", 2.0, 0.75), ("all", 2.0, 0.75)]
+            {
+                for (what, factor) in
+                    [("events", events), (&format!("distinct_{others}"), 1.0), ("weight", weight)]
+                {
+                    let found = column(table, blocks, &format!("all_{what}_{window}"));
+                    assert_eq!(found, times(factor), "{name}: {what} over {window}");
+                }
+            }
+            let ages = column(table, blocks, "last_event_age_s");
+            assert_eq!(ages, vec![86_400.0; degrees.len()], "{name}");
         }
     }
 }

@@ -363,7 +363,10 @@ fn gowalla_rows_equal_a_plain_recomputation() {
     let Some(graph) = gowalla() else { return };
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let columns = graph.backward.nodes() as u32;
-    let nodes: BTreeSet<u32> = (0..1000).map(|_| random.random_range(0..columns)).collect();
+    let mut nodes = BTreeSet::new();
+    while nodes.len() < 1000 {
+        nodes.insert(random.random_range(0..columns));
+    }
     let nodes: Vec<u32> = nodes.into_iter().collect();
     assert_exact(&graph, &Params { measure: "count", top_k: 1000, ..COSINE }, &nodes);
     assert_exact(&graph, &COSINE, &nodes);

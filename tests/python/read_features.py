@@ -1,14 +1,19 @@
-"""Runs both jobs and reads every table with Polars, DuckDB, pandas and pyarrow, as the README shows.
+"""Runs both jobs, reads every table with Polars, DuckDB, pandas and pyarrow, and runs the README's
+Python on the output of its first job.
 
 What it would catch: a type or a layout that one of the readers cannot take, keys that are not unique,
-lists that are not parallel, timestamps that are not UTC microseconds.
+lists that are not parallel, timestamps that are not UTC microseconds, a README whose paths, columns or
+calls are not those of the program and of the readers.
 """
 
+import ast
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 
 import duckdb
 import pandas
@@ -59,22 +64,57 @@ def check(folder: pathlib.Path) -> int:
     return rows
 
 
+def readme_blocks(language: str) -> list[str]:
+    """The fenced blocks of the README in `language`."""
+    text = (ROOT / "README.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def run_readme_block(code: str, cwd: pathlib.Path) -> str:
+    """Runs one block as a process of its own, in the folder that its paths start from; gives what it
+    shows. A block that ends in an assignment is followed by a print of it, as its reader would."""
+    last = ast.parse(code).body[-1]
+    if isinstance(last, ast.Assign):
+        (target,) = last.targets
+        code += f"assert len({target.id}) > 0, 'no rows'\nprint({target.id})\n"
+    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, f"the README's block raises:\n{code}\n{done.stderr}"
+    return done.stdout
+
+
+def check_readme(out: pathlib.Path) -> int:
+    """Runs every Python block of the README where its first job has published; gives how many."""
+    first_job = re.search(r"run jobs/(\w+)\.toml", readme_blocks("sh")[0]).group(1)
+    assert first_job == JOBS[0], first_job
+    blocks = readme_blocks("python")
+    for code in blocks:
+        shown = run_readme_block(code, out)
+        # Ids and scores of pins: a table without rows shows names and types, but no decimals.
+        assert re.search(r"\d\.\d", shown), f"the README's block shows no row:\n{code}\n{shown}"
+    readers = {reader for code in blocks for reader in re.findall(r"^import (\w+)", code, re.MULTILINE)}
+    assert readers == {"polars", "duckdb", "pandas"}, readers
+    return len(blocks)
+
+
 def main() -> None:
     program = binary()
     tables = 0
     with tempfile.TemporaryDirectory() as out:
         for job in JOBS:
-            target = pathlib.Path(out) / job
+            file = ROOT / "jobs" / f"{job}.toml"
+            # Below the temporary folder, at the path that the job and the README name.
+            target = pathlib.Path(out) / tomllib.loads(file.read_text())["sink"]["parquet"]["path"]
             subprocess.run(
-                [program, "--quiet", "run", f"jobs/{job}.toml", "--set", f"sink.parquet.path={target}"],
+                [program, "--quiet", "run", file, "--set", f"sink.parquet.path={target}"],
                 cwd=ROOT,
                 check=True,
             )
             for folder in sorted(target.glob("*/dt=*")):
                 assert check(folder) > 0, folder
                 tables += 1
+        snippets = check_readme(pathlib.Path(out))
     assert tables >= 6, tables
-    print(f"{tables} tables read by every reader")
+    print(f"{tables} tables read by every reader, {snippets} snippets of the README run")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | jobs | a job of jobs/ whose files depend on the number of workers |
 //! | signals | the same for every signal and its variants, on Zipf-heavy data with ties and duplicates |
+//! | truncated | the same for walks whose tail is fitted, which only a large component gets |
+//! | text | the same for text keys, events that weigh, and seeds from a file |
 //! | files | a result that depends on how the input is cut into files |
 //! | as_of | an event at or after `as_of` that shows in a feature |
 
@@ -20,3 +22,5 @@ mod as_of;
 mod jobs;
 mod signals;
 mod support;
+mod text;
+mod truncated;

@@ -76,20 +76,29 @@ pub fn write_events(folder: &Path, events: &[Event], files: usize) {
     }
 }
 
-/// The job `features` (TOML tables below `[features]`) over the events of `input`.
+/// The job `features` (TOML tables below `[features]`) over the Parquet events of `input`.
 pub fn job(input: &Path, out: &Path, features: &str) -> Job {
-    let text = format!(
-        r#"
-[job]
-name = "test"
-as_of = "2026-11-01T00:00:00Z"
-[source.parquet]
-path = {input:?}
+    let source = format!("[source.parquet]\npath = {input:?}\n{COLUMNS}");
+    job_from(&source, out, features)
+}
+
+/// What [`write_events`] and the synthetic source call their columns.
+const COLUMNS: &str = r#"
 [columns]
 left = "user_id"
 right = "pin_id"
 action = "action"
 time = "event_time"
+"#;
+
+/// The job `features` over `source`: its table, and `[columns]` where it needs them.
+pub fn job_from(source: &str, out: &Path, features: &str) -> Job {
+    let text = format!(
+        r#"
+[job]
+name = "test"
+as_of = "2026-11-01T00:00:00Z"
+{source}
 [graph]
 left = "user"
 right = "pin"
@@ -106,6 +115,13 @@ path = {out:?}
 "#
     );
     Job::from_toml(&text, Path::new("test.toml"), &Overrides::default()).unwrap()
+}
+
+/// The figure `name` that `table` notes about its computation.
+pub fn note<'a>(report: &'a Report, table: &str, name: &str) -> &'a str {
+    let feature = report.features.iter().find(|feature| feature.table == table).unwrap();
+    let found = feature.notes.iter().find(|(found, _)| found == name);
+    &found.unwrap_or_else(|| panic!("no {name} in {:?}", feature.notes)).1
 }
 
 /// Runs `job` on `workers` threads with a fixed clock.
