@@ -119,7 +119,7 @@ fn method(out: &mut dyn Write) -> io::Result<()> {
          wedges: pairs of sampled edges at a node over the chance of sampling both; within a \
          factor of 2.\n  \
          memory and time: the unit costs shown, from docs/BENCHMARKS.md; other machines differ by a \
-         factor of\n  two either way."
+         factor of\n  two either way, and personalized PageRank by four, by what its calibration finds."
     )
 }
 

@@ -347,19 +347,20 @@ impl RowSource for Related {
     }
 
     fn rows(&self, _table: usize, nodes: &[u32], scratch: &mut Scratch) -> Rows {
-        let workspace = scratch.get_or_insert_with(Workspace::default);
         let mut offsets = Vec::with_capacity(nodes.len() + 1);
         offsets.push(0);
         let (mut ids, mut scores) = (Vec::new(), Vec::new());
         let mut row = Vec::new();
-        for &node in nodes {
-            row.clear();
-            let lefts = self.graph.backward.neighbours(node);
-            self.kernel.row(node, lefts, self.wedges[node as usize], workspace, &mut row);
-            ids.extend(row.iter().map(|&(_, id)| id));
-            scores.extend(row.iter().map(|&(score, _)| score));
-            offsets.push(ids.len() as u32);
-        }
+        scratch.with(|workspace: &mut Workspace| {
+            for &node in nodes {
+                row.clear();
+                let lefts = self.graph.backward.neighbours(node);
+                self.kernel.row(node, lefts, self.wedges[node as usize], workspace, &mut row);
+                ids.extend(row.iter().map(|&(_, id)| id));
+                scores.extend(row.iter().map(|&(score, _)| score));
+                offsets.push(ids.len() as u32);
+            }
+        });
         let columns = vec![
             Column::NodeList { offsets: offsets.clone(), nodes: ids },
             Column::Float32List { offsets, values: scores },

@@ -216,17 +216,14 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// The worker's value of type `T`, made by `make` if there is none yet.
-    pub fn get_or_insert_with<T: Any>(&mut self, make: impl FnOnce() -> T) -> &mut T {
+    /// Gives `work` the worker's value of type `T`, made by its default if there is none yet.
+    pub fn with<T: Any + Default, R>(&mut self, work: impl FnOnce(&mut T) -> R) -> R {
         let found = self.slots.iter().position(|slot| slot.is::<T>());
-        let index = found.unwrap_or_else(|| {
-            self.slots.push(Box::new(make()));
-            self.slots.len() - 1
-        });
-        match self.slots[index].downcast_mut::<T>() {
-            Some(value) => value,
-            None => unreachable!("the slot was chosen by its type"),
-        }
+        let slot = found.and_then(|index| self.slots.swap_remove(index).downcast::<T>().ok());
+        let mut value = slot.unwrap_or_default();
+        let result = work(&mut value);
+        self.slots.push(value);
+        result
     }
 
     /// Drops everything, for the next feature.

@@ -32,8 +32,9 @@ pub(super) struct Plan {
 
 impl Plan {
     fn top_k(&self, method: &Method, seeds: &[u32], scratch: &mut Scratch) -> Vec<TopK> {
-        let scratch = scratch.get_or_insert_with(SeededScratch::default);
-        top_k(bipartite(&self.graph), &self.components, self.walk, method, seeds, scratch)
+        scratch.with(|scratch: &mut SeededScratch| {
+            top_k(bipartite(&self.graph), &self.components, self.walk, method, seeds, scratch)
+        })
     }
 
     /// Blocks of at most `width` of `seeds`, each in one component.
@@ -75,10 +76,10 @@ impl Stage for FitStage {
     fn run(&self, task: usize, scratch: &mut Scratch) -> Part {
         let plan = &self.plan;
         if let Some(seeds) = self.fit.get(task) {
-            let scratch = scratch.get_or_insert_with(SeededScratch::default);
             let graph = bipartite(&plan.graph);
-            let sums = calibrate::fit(graph, &plan.components, plan.walk, seeds, scratch);
-            return Part::F64(sums);
+            return Part::F64(scratch.with(|scratch: &mut SeededScratch| {
+                calibrate::fit(graph, &plan.components, plan.walk, seeds, scratch)
+            }));
         }
         let seeds = self.measure.get(task - self.fit.len()).map_or(&[][..], Vec::as_slice);
         let mut lists = Vec::new();
