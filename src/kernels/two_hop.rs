@@ -16,7 +16,7 @@
 //!    no count exceeds.
 //! 2. Select the K best columns by summaries of the counters ([`select`]).
 //! 3. Set the counters to zero. Rows that touch few of very many columns note the blocks they touch,
-//!    and steps 2 and 3 look at nothing else.
+//!    and steps 2 and 3 look at nothing else; or, of still more columns, list the columns ([`sparse`]).
 //!
 //! It stops when the counters have been summarised: there is no iteration and no approximation.
 //!
@@ -39,10 +39,12 @@ mod counters;
 mod lists;
 mod score;
 mod select;
+mod sparse;
 mod sums;
 
 use counters::{BLOCK, Counter, Counters};
 use select::{Norms, Row, Selection, rank};
+use sparse::Sparse;
 use sums::Sums;
 
 pub use lists::{Lists, column_of_node, columns_by_degree, relabel};
@@ -75,6 +77,7 @@ pub struct Workspace {
     narrow: (Counters<u8>, Selection<u8>),
     middle: (Counters<u16>, Selection<u16>),
     wide: (Counters<u32>, Selection<u32>),
+    sparse: Sparse,
     /// Plain counts beside weighted sums.
     counts: Counters<u32>,
     sums: Sums,
@@ -135,11 +138,16 @@ impl TwoHop {
         workspace: &mut Workspace,
         out: &mut Vec<(f32, u32)>,
     ) {
-        let Workspace { narrow, middle, wide, keys, .. } = workspace;
+        let Workspace { narrow, middle, wide, sparse, keys, .. } = workspace;
         let degree = lefts.len() as u64;
         let walk = Walk { node, lefts, wedges };
+        let columns = self.nodes.len();
+        let few =
+            columns >= LISTING_COLUMNS && wedges.saturating_mul(LISTING_GAIN) < columns as u64;
         if !self.weights.is_empty() {
             self.weighted_row(walk, workspace, out);
+        } else if few && degree <= u8::LARGEST {
+            self.sparse_row(walk, &mut narrow.0, sparse, keys, out);
         } else if degree <= u8::LARGEST {
             self.row_in(walk, narrow, keys, out);
         } else if degree <= u16::LARGEST {
@@ -164,9 +172,27 @@ impl TwoHop {
         counters.clear();
     }
 
+    /// A row of plain counts that touches few of very many columns.
+    fn sparse_row(
+        &self,
+        walk: Walk<'_>,
+        counters: &mut Counters<u8>,
+        sparse: &mut Sparse,
+        keys: &mut Vec<u64>,
+        out: &mut Vec<(f32, u32)>,
+    ) {
+        counters.reserve(self.nodes.len());
+        counters.add_listing(&self.lists, walk.lefts, walk.wedges, &mut sparse.touched);
+        counters.reset(self.columns[walk.node as usize]);
+        let row = self.selection_row(walk, self.min_count);
+        let candidates = sparse.candidates(counters, row).iter();
+        rank(candidates.map(|&(column, count)| (column, count.wide())), row, keys, out);
+        counters.clear_listed(&mut sparse.touched);
+    }
+
     /// A row of weighted sums: in 16 bits if no weight loses much by that, else in 32.
     fn weighted_row(&self, walk: Walk<'_>, workspace: &mut Workspace, out: &mut Vec<(f32, u32)>) {
-        let Workspace { narrow, middle, wide, counts, sums, weights, keys } = workspace;
+        let Workspace { narrow, middle, wide, counts, sums, weights, keys, .. } = workspace;
         weights.clear();
         weights.extend(walk.lefts.iter().map(|&left| self.weights[left as usize]));
         let lightest = f64::from(weights.iter().min().copied().unwrap_or(1));
@@ -292,6 +318,14 @@ enum Counts<'a> {
 /// A row's weights are scaled to 16 bits if the smallest is then still this much: it loses at most
 /// 1/32 by rounding, and the candidates are few.
 const STEPS_MIN: f64 = 32.0;
+
+/// Columns are listed if a wedge stands for this many columns or more: a listed column costs about as
+/// much as summarising and clearing so many.
+const LISTING_GAIN: u64 = 96;
+
+/// From so many columns on: the counters of fewer stay in the second-level cache, and summarising them
+/// costs less than a list.
+const LISTING_COLUMNS: usize = 1 << 18;
 
 /// Blocks are marked if a wedge stands for this many columns or more: a mark costs about as much
 /// as summarising and clearing so many columns.

@@ -326,6 +326,29 @@ fn more_than_65_536_columns() {
 }
 
 #[test]
+fn so_many_columns_that_rows_list_theirs() {
+    let graph = heavy_tailed(60_000, 600_000, 1_500_000, 3);
+    let columns = graph.backward.nodes() as u32;
+    assert!(columns > 300_000, "{columns}");
+    let wedges = |node: u32| -> usize {
+        graph.backward.neighbours(node).iter().map(|&left| graph.forward.degree(left)).sum()
+    };
+    let nodes: Vec<u32> = (0..columns).step_by(997).collect();
+    // Rows with fewer columns than are kept, with more, and such that list none.
+    for range in [1..40, 400..2000, 20_000..usize::MAX] {
+        assert!(nodes.iter().any(|&node| range.contains(&wedges(node))), "{range:?}");
+    }
+    for params in [
+        COSINE,
+        Params { top_k: 5, min_count: 2, ..COSINE },
+        Params { measure: "count", ..COSINE },
+        Params { measure: "jaccard", shrink: 5.0, ..COSINE },
+    ] {
+        assert_exact(&graph, &params, &nodes);
+    }
+}
+
+#[test]
 fn dense_rows_of_every_counter_width() {
     // The hottest right nodes have thousands of left nodes, so that thresholds vary over a row.
     let graph = heavy_tailed(30_000, 3_000, 400_000, 2);

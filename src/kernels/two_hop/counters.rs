@@ -155,6 +155,47 @@ impl<T: Counter> Counters<T> {
         }
     }
 
+    /// As [`Counters::add`], but lists the columns that were touched: for rows that touch very few of
+    /// many. `touched` must be empty.
+    pub fn add_listing(
+        &mut self,
+        lists: &Lists,
+        lefts: &[u32],
+        wedges: u64,
+        touched: &mut Vec<u32>,
+    ) {
+        let one = T::small(true);
+        // Each step is written, and kept if it is the first of its column: a branch would be
+        // mispredicted.
+        touched.resize(wedges as usize + 1, 0);
+        let mut count = 0;
+        for (index, &left) in lefts.iter().enumerate() {
+            lists.prefetch_ahead(lefts, index);
+            let (near, far) = lists.columns(left);
+            let near = near.iter().map(|&column| u32::from(column));
+            for column in near.chain(far.iter().map(|&column| column + NEAR as u32)) {
+                let value = &mut self.values[column as usize];
+                touched[count] = column;
+                count += usize::from(*value == T::default());
+                *value = value.plus(one);
+            }
+        }
+        touched.truncate(count);
+    }
+
+    /// The counter of `column`.
+    #[inline(always)]
+    pub fn value(&self, column: u32) -> T {
+        self.values[column as usize]
+    }
+
+    /// Sets the counters of `touched` to zero, and empties it.
+    pub fn clear_listed(&mut self, touched: &mut Vec<u32>) {
+        for column in touched.drain(..) {
+            self.values[column as usize] = T::default();
+        }
+    }
+
     /// The blocks that the row may have touched, in no particular order.
     pub fn blocks(&self) -> &[u32] {
         &self.blocks

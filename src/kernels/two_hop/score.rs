@@ -60,6 +60,20 @@ impl Scoring {
         }
     }
 
+    /// The score of a small `overlap`, 1 or more, of a row and a column of the given gauges, to within
+    /// 1e-6 of itself.
+    #[inline(always)]
+    pub fn at_gauges(&self, overlap: u8, row: f32, column: f32) -> f32 {
+        let n = f32::from(overlap);
+        let score = match self.measure {
+            Measure::Count => n * self.unit as f32,
+            Measure::Cosine => n / (row * column),
+            Measure::Jaccard => n / (row + column - n),
+        };
+        let n = n * self.unit as f32;
+        score * (n / (n + self.shrink as f32))
+    }
+
     /// The least overlaps, in units, that score `score` in a row of norm `row` with columns of the
     /// given `gauges`; not rounded to integers, to within 1e-6 of themselves. They never fall when
     /// a gauge grows.
@@ -120,6 +134,13 @@ mod tests {
                     let mut needed = Vec::new();
                     let score = scoring.score(n, a, b);
                     scoring.overlaps(score, a, &[scoring.gauge(b)], &mut needed);
+                    if let Ok(n) = u8::try_from(n) {
+                        let near = scoring.at_gauges(n, scoring.gauge(a), scoring.gauge(b));
+                        assert!(
+                            (near / score - 1.0).abs() < 1e-6,
+                            "{scoring:?} {n} {a} {b}: {near}"
+                        );
+                    }
                     let error = f64::from(needed[0]) / n as f64 - 1.0;
                     assert!(error.abs() < 1e-6, "{scoring:?} {n} {a} {b}: off by {error}");
                 }

@@ -23,7 +23,7 @@ const PROBES: usize = 8;
 
 /// Relative margin between the bound and what the candidates must reach: ten times the error of the
 /// thresholds.
-const MARGIN: f32 = 1e-4;
+pub const MARGIN: f32 = 1e-4;
 
 /// Half the groups of a block.
 const HALF: usize = GROUPS / 2;
@@ -37,9 +37,9 @@ pub struct Norms {
     /// Norm of each column, in units.
     pub columns: Vec<u64>,
     /// [`Scoring::gauge`] of the smallest norm of each block.
-    least: Vec<f32>,
+    pub least: Vec<f32>,
     /// [`Scoring::gauge`] of the largest norm of each block.
-    most: Vec<f32>,
+    pub most: Vec<f32>,
 }
 
 impl Norms {
