@@ -1,9 +1,17 @@
 //! What follows from a job, for the engine.
 
-use super::Job;
+use super::{FeaturePlan, Job};
 use crate::graph::{EdgeRules, Needs};
 use crate::model::{Error, Reject, Result, ScanStats, nearest};
-use crate::signals::GraphSchema;
+use crate::signals::{GraphSchema, Registry};
+
+impl FeaturePlan {
+    /// The kernel of the signal; empty for a signal of the caller's own.
+    pub fn kernel(&self) -> &'static str {
+        let registry = Registry::default();
+        registry.find(&self.signal).map(|signal| signal.doc().kernel).unwrap_or_default()
+    }
+}
 
 impl Job {
     /// What is known of the graph before its data is read.

@@ -6,7 +6,6 @@
 use super::{FeaturePlan, Job};
 use crate::kernels::aggregate::WINDOW_DAYS;
 use crate::model::{Side, SideNames};
-use crate::signals::Registry;
 
 /// Bytes that a run takes whatever its size: the program, batches being read, files being written.
 pub const PROCESS_BYTES: f64 = 64e6;
@@ -154,9 +153,7 @@ fn events(job: &Job) -> Vec<Held> {
 
 /// What the kernel of a feature keeps beside the graph.
 fn accumulators(plan: &FeaturePlan) -> Vec<Held> {
-    let signal = Registry::default();
-    let kernel = signal.find(&plan.signal).map(|signal| signal.doc().kernel).unwrap_or_default();
-    match kernel {
+    match plan.kernel() {
         "two_hop" => vec![
             // Lists of 2 or 4 bytes an edge; each part is freed when it has been joined.
             held("lists by column", 6.0, Per::Edge),

@@ -8,7 +8,6 @@ use super::sample::Estimate;
 use crate::job::memory::{self, Held, Per};
 use crate::job::{FeaturePlan, Job};
 use crate::model::Side;
-use crate::signals::Registry;
 
 /// Nanoseconds a row: reading, dense ids, sorting and both adjacencies.
 pub const INGEST_NS: f64 = 90.0;
@@ -132,10 +131,10 @@ fn feature_time(job: &Job, plan: &FeaturePlan, estimate: &Estimate) -> Item {
         Side::Right => estimate.rights.value,
     };
     let seeds = number("sample").unwrap_or(estimate.lefts.value).min(estimate.lefts.value);
-    let rows = |side| if kernel(plan) == "seeded" { seeds } else { rows_of(side) };
+    let rows = |side| if plan.kernel() == "seeded" { seeds } else { rows_of(side) };
     let values: f64 =
         tables.iter().map(|table| rows(table.side) * table.fields.len() as f64 * top_k).sum();
-    let (formula, amount) = match kernel(plan) {
+    let (formula, amount) = match plan.kernel() {
         "two_hop" => (format!("{WEDGE_NS} ns a wedge"), WEDGE_NS * left_wedges(job, estimate)),
         "propagate" => {
             let iterations = number("iterations").unwrap_or(20.0);
@@ -159,9 +158,4 @@ fn feature_time(job: &Job, plan: &FeaturePlan, estimate: &Estimate) -> Item {
 /// Wall time in seconds of `cpu_ns` on `workers` workers, by Amdahl's law with [`PARALLEL`].
 pub fn wall_seconds(cpu_ns: f64, workers: f64) -> f64 {
     cpu_ns / 1e9 * (1.0 - PARALLEL + PARALLEL / workers)
-}
-
-/// The kernel of the plan's signal; empty for a signal of the caller's own.
-fn kernel(plan: &FeaturePlan) -> &'static str {
-    Registry::default().find(&plan.signal).map(|signal| signal.doc().kernel).unwrap_or_default()
 }
