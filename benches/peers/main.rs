@@ -18,7 +18,7 @@ mod common;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{Clock, Outcome, dump, load, peak_mb, rounds, rows, timed_rows};
 use pingraph::engine::{RunOptions, Workers, run_with};
@@ -144,7 +144,7 @@ fn w5(
     let (mut wall, mut busy) = (0.0, 0.0);
     for stage in ingestion {
         wall += stage.wall.as_secs_f64();
-        busy += stage.busy.as_secs_f64();
+        busy += stage.busy.iter().map(Duration::as_secs_f64).sum::<f64>();
     }
     println!(
         "{{\"work\":\"w5\",\"workers\":{workers},\"edges\":{},\"wall_s\":{wall:.3},\
@@ -157,7 +157,11 @@ fn w5(
         report
             .stages
             .iter()
-            .map(|time| (time.stage.as_str(), time.wall.as_millis(), time.busy.as_millis()))
+            .map(|time| (
+                time.stage.as_str(),
+                time.wall.as_millis(),
+                time.busy.iter().map(Duration::as_millis).sum::<u128>()
+            ))
             .collect::<Vec<_>>(),
     );
     Ok(())

@@ -12,14 +12,15 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Instant;
 
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::operator::source;
 
-use super::block::{Block, Load, side_of};
+use super::block::{Block, ForSlot, Load};
+use super::parcel::Builder;
+use super::shared::Shared;
 use super::stage::{Blocks, Place, gather};
 use crate::graph::{
     Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, NodeSet, PairRun, Ranges, Shard, Share,
@@ -46,7 +47,8 @@ struct Local {
 
 type State = Rc<RefCell<Local>>;
 
-/// Adds the ingestion stages. Worker 0 gets one `Ready` block when the graph stands.
+/// Adds the ingestion stages. The first worker of each process gets a
+/// `Ready` block when the graph stands there.
 pub(super) fn ingest<'scope>(
     scope: Scope<'scope, u64>,
     place: &Place,
@@ -106,60 +108,63 @@ fn read<'scope>(
         weight: place.shared.job.scan.columns.weight.is_some() && rules.reads_weight(),
     };
     let mut share = Some(Share::new(layout));
-    source::<_, CapacityContainerBuilder<Vec<Block>>, _, _>(
-        scope,
-        "read",
-        move |capability, info| {
-            let activator = scope.activator_for(info.address);
-            let mut capability = Some(capability);
-            move |output| {
-                let (Some(cap), Some(events)) = (capability.as_ref(), share.as_mut()) else {
-                    return;
-                };
-                let split = place.shared.next_split.fetch_add(1, Ordering::Relaxed);
-                if split < place.shared.plan.splits.len() && !place.shared.stopped() {
-                    place.shared.timed("read", || read_split(&place, events, split));
-                    activator.activate();
-                    return;
-                }
-                let blocks = place.shared.timed("ids", || {
-                    let mut blocks = Vec::new();
-                    for right in [false, true] {
-                        let to = place.shared.keeper(side_of(right));
-                        let keys = events.take_keys(side_of(right));
-                        state.borrow_mut().keys.push(keys.clone());
-                        blocks.push(place.block(to, 0, Load::Keys(right, keys)));
-                    }
-                    Ok(blocks)
-                });
-                output.session(cap).give_iterator(blocks.unwrap_or_default().into_iter());
-                state.borrow_mut().share = share.take();
-                capability = None;
+    source::<_, Builder<_>, _, _>(scope, "read", move |capability, info| {
+        let activator = scope.activator_for(info.address);
+        let (mut capability, mut outbox) = (Some(capability), place.outbox());
+        move |output| {
+            let (Some(cap), Some(events)) = (capability.as_ref(), share.as_mut()) else {
+                return;
+            };
+            if let Some(split) = place.shared.next_split()
+                && !place.shared.stopped()
+            {
+                place.timed("read", || read_split(&place, events, split));
+                activator.activate();
+                return;
             }
-        },
-    )
+            let mut session = output.session(cap);
+            for side in [Side::Left, Side::Right] {
+                let Some(keys) = place.timed("ids", || Ok(events.take_keys(side))) else { break };
+                state.borrow_mut().keys.push(keys.clone());
+                let to = place.shared.keeper(side);
+                let block = place.block(to, 0, Load::Keys(side, keys));
+                session.give_iterator(outbox.pack("ids", block).into_iter());
+            }
+            drop(session);
+            state.borrow_mut().share = share.take();
+            capability = None;
+        }
+    })
 }
 
 /// Stage *ids*: dictionaries, ranks, and the ranges of left nodes.
 fn ids<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blocks<'scope> {
     let here = place.clone();
     let blocks = gather(blocks, "dictionary", "ids", place, move |inbox| {
-        check_rows(&here)?;
         let mut parts = [Vec::new(), Vec::new()];
         for block in inbox {
-            if let Load::Keys(right, keys) = block.load {
-                parts[usize::from(right)].push(keys);
+            if let Load::Keys(side, keys) = block.load {
+                parts[index(side)].push(keys);
             }
         }
-        for (right, parts) in [false, true].into_iter().zip(parts) {
-            if here.shared.keeper(side_of(right)) == here.worker {
-                here.shared.provisional[usize::from(right)].put(merge_keys(parts));
+        let mut blocks = Vec::new();
+        for (side, parts) in [Side::Left, Side::Right].into_iter().zip(parts) {
+            if here.shared.keeper(side) == here.worker {
+                let keys = Arc::new(merge_keys(parts));
+                blocks.extend(here.share_out(ForSlot::Dictionary(side, keys)));
             }
         }
-        Ok(here.ready())
+        if here.is_first() {
+            let (stats, rejects) = here.shared.take_scan();
+            blocks.push(here.block(0, 0, Load::Scan(stats, rejects)));
+        }
+        Ok(blocks)
     });
     let (here, local) = (place.clone(), state);
-    let blocks = gather(blocks, "rank", "ids", place, move |_| {
+    let blocks = gather(blocks, "rank", "ids", place, move |inbox| {
+        if here.worker == 0 {
+            check_rows(&here, inbox)?;
+        }
         let mut local = local.borrow_mut();
         let dictionaries = [here.shared.provisional[0].get()?, here.shared.provisional[1].get()?];
         let cells = Cells::new(dictionaries[0].len());
@@ -187,30 +192,33 @@ fn ids<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blocks<'s
             }
         }
         let events: u64 = load.iter().sum();
-        here.shared.left_ranges.put(Ranges::by_load(&cells, &load, pieces(&here, events)));
+        let ranges = Arc::new(Ranges::by_load(&cells, &load, pieces(&here, events)));
         here.shared.finish("ids");
-        Ok(here.ready())
+        Ok(here.share_out(ForSlot::Ranges(Side::Left, ranges)))
     })
 }
 
 /// The worker that owns range `range` of `pieces`. A worker's ranges are neighbours, so that what it
 /// has for them is in ascending order of node.
 fn owner(place: &Place, range: usize, pieces: usize) -> usize {
-    range * place.shared.workers / pieces
+    range * place.shared.topology.workers() / pieces
 }
 
 /// How many ranges to cut `events` into.
 fn pieces(place: &Place, events: u64) -> usize {
     let by_size = events.div_ceil(EVENTS_A_RANGE) as usize;
-    by_size.max(place.shared.workers * RANGES_A_WORKER)
+    by_size.max(place.shared.topology.workers() * RANGES_A_WORKER)
 }
 
-/// Fails the run if more rows are bad than the job allows, or an action is misspelt; called when all
-/// workers have read.
-fn check_rows(place: &Place) -> Result<()> {
+/// Adds up what all processes have read. Fails the run if more rows are bad than the job allows, or an
+/// action is misspelt.
+fn check_rows(place: &Place, inbox: Vec<Block>) -> Result<()> {
     let shared = &place.shared;
-    if place.worker != 0 {
-        return Ok(());
+    for block in inbox {
+        if let Load::Scan(stats, mut rejects) = block.load {
+            super::shared::lock(&shared.scan).add(&stats);
+            super::shared::lock(&shared.rejects).append(&mut rejects);
+        }
     }
     shared.finish("read");
     let stats = super::shared::lock(&shared.scan).clone();
@@ -219,6 +227,11 @@ fn check_rows(place: &Place) -> Result<()> {
         shared.warn(format!("no event has action {action:?}; see graph.actions in the job file"));
     }
     Ok(())
+}
+
+/// The place of `side` in an array of both.
+fn index(side: Side) -> usize {
+    usize::from(side == Side::Right)
 }
 
 /// Stage *edges*: events to the owners of left ranges, edges, and which nodes are kept.
@@ -269,7 +282,7 @@ fn edges<'scope>(
         let mut local = local.borrow_mut();
         let kept = here.shared.kept[0].get()?;
         if all_kept(&kept) {
-            return Ok(here.ready());
+            return Ok(Vec::new());
         }
         let shards = std::mem::take(&mut local.shards);
         local.shards = shards.into_iter().map(|shard| shard.filter(&kept.0, &kept.1)).collect();
@@ -290,9 +303,9 @@ fn degrees(place: &Place, shards: &[Shard], rights: usize) -> Vec<Block> {
     for shard in shards {
         shard.add_degrees(&mut right);
         let tag = u64::from(shard.range.start);
-        blocks.push(place.block(0, tag, Load::Degrees(false, shard.left_degrees())));
+        blocks.push(place.block(0, tag, Load::Degrees(Side::Left, shard.left_degrees())));
     }
-    blocks.push(place.block(0, u64::MAX, Load::Degrees(true, right)));
+    blocks.push(place.block(0, u64::MAX, Load::Degrees(Side::Right, right)));
     blocks
 }
 
@@ -307,14 +320,14 @@ fn keep<'scope>(blocks: Blocks<'scope>, place: &Place, pass: usize) -> Blocks<'s
             return Ok(Vec::new());
         }
         if pass == 1 && all_kept(&*shared.kept[0].get()?) {
-            return Ok(here.ready());
+            return Ok(Vec::new());
         }
         let mut left: Vec<u32> = Vec::new();
         let mut right = vec![0u32; shared.provisional[1].get()?.len()];
         for block in inbox {
             match block.load {
-                Load::Degrees(false, degrees) => left.extend(degrees),
-                Load::Degrees(true, degrees) => {
+                Load::Degrees(Side::Left, degrees) => left.extend(degrees),
+                Load::Degrees(Side::Right, degrees) => {
                     right.iter_mut().zip(degrees).for_each(|(sum, degree)| *sum += degree);
                 }
                 _ => {}
@@ -327,15 +340,17 @@ fn keep<'scope>(blocks: Blocks<'scope>, place: &Place, pass: usize) -> Blocks<'s
         };
         let kept =
             (NodeSet::from_degrees(&left, minimum.0), NodeSet::from_degrees(&right, minimum.1));
+        let (kept, mut blocks) = (Arc::new(kept), Vec::new());
         if pass == 0 {
-            shared.kept[0].put(kept.clone());
+            blocks.extend(here.share_out(ForSlot::Kept(0, kept.clone())));
         }
         if pass == 1 || all_kept(&kept) {
-            shared.kept[1].put(kept);
-            shared.right_ranges.put(right_ranges(&here, right));
+            let ranges = Arc::new(right_ranges(&here, right));
+            blocks.extend(here.share_out(ForSlot::Kept(1, kept)));
+            blocks.extend(here.share_out(ForSlot::Ranges(Side::Right, ranges)));
             shared.finish("edges");
         }
-        Ok(here.ready())
+        Ok(blocks)
     })
 }
 
@@ -360,10 +375,12 @@ fn adjacency<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blo
         let kept = shared.kept[1].get()?;
         let ranges = shared.right_ranges.get()?;
         for (side, set) in [(Side::Left, &kept.0), (Side::Right, &kept.1)] {
-            if shared.keeper(side) == here.worker {
-                let side = usize::from(side == Side::Right);
+            // Cheaper to do in each process than to send.
+            if shared.topology.keepers(index(side)).any(|keeper| keeper == here.worker) {
+                let side = index(side);
                 let dictionary = shared.provisional[side].get()?;
-                shared.dictionaries[side].put(Dictionary::clone(&dictionary).retain(set));
+                let kept = Dictionary::clone(&dictionary).retain(set);
+                shared.dictionaries[side].put(Arc::new(kept));
             }
         }
         let mut blocks = Vec::new();
@@ -376,8 +393,7 @@ fn adjacency<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blo
                 let to = owner(&here, range, ranges.len());
                 blocks.push(here.block(to, tag, Load::Pairs(run)));
             }
-            let to = shared.keeper(Side::Left);
-            blocks.push(here.block(to, u64::MAX, Load::Shard(false, shard)));
+            blocks.extend(to_keepers(&here, Side::Left, shard));
         }
         if let Some(totals) = local.totals.take() {
             blocks.push(here.block(0, u64::MAX, Load::Totals(totals)));
@@ -402,22 +418,31 @@ fn adjacency<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blo
         }
         for (range, runs) in runs {
             let shard = build_right_shard(runs, ranges.range(range));
-            let to = here.shared.keeper(Side::Right);
-            blocks.push(here.block(to, u64::MAX, Load::Shard(true, shard)));
+            blocks.extend(to_keepers(&here, Side::Right, shard));
         }
         Ok(blocks)
     });
     assemble(blocks, place)
 }
 
-/// The keepers of the two sides make one CSR of each side's shards; worker 0 makes the graph.
+/// A finished range of the adjacency of `side`, for the worker of each process that keeps that side.
+fn to_keepers(place: &Place, side: Side, shard: Shard) -> Vec<Block> {
+    let shard = Arc::new(shard);
+    let keepers = place.shared.topology.keepers(index(side));
+    keepers.map(|to| place.block(to, u64::MAX, Load::Shard(side, shard.clone()))).collect()
+}
+
+/// In each process, the keepers of the two sides make one CSR of each side's shards, and the first
+/// worker makes the graph.
 fn assemble<'scope>(blocks: Blocks<'scope>, place: &Place) -> Blocks<'scope> {
     let here = place.clone();
     let blocks = gather(blocks, "assemble", "adjacency", place, move |inbox| {
         let (mut shards, mut totals) = ([Vec::new(), Vec::new()], None::<EventTotals>);
         for block in inbox {
             match block.load {
-                Load::Shard(right, shard) => shards[usize::from(right)].push(shard),
+                Load::Shard(side, shard) => {
+                    shards[index(side)].push(Arc::unwrap_or_clone(shard));
+                }
                 Load::Totals(part) => match totals.as_mut() {
                     Some(sum) => sum.add(part),
                     None => totals = Some(part),
@@ -426,44 +451,45 @@ fn assemble<'scope>(blocks: Blocks<'scope>, place: &Place) -> Blocks<'scope> {
             }
         }
         let mut blocks = Vec::new();
-        for (right, mut shards) in [false, true].into_iter().zip(shards) {
-            if here.shared.keeper(side_of(right)) == here.worker {
+        for (side, mut shards) in [Side::Left, Side::Right].into_iter().zip(shards) {
+            if here.shared.topology.keepers(index(side)).any(|keeper| keeper == here.worker) {
                 shards.sort_by_key(|shard| shard.range.start);
                 let csr = Csr::from_shards(shards);
-                let nodes = csr.nodes() as u32;
-                let whole = Shard { range: 0..nodes, csr };
-                blocks.push(here.block(0, u64::from(right), Load::Shard(right, whole)));
+                let whole = Arc::new(Shard { range: 0..csr.nodes() as u32, csr });
+                let to = here.shared.topology.first();
+                blocks.push(here.block(to, 0, Load::Shard(side, whole)));
             }
         }
-        blocks.extend(totals.map(|totals| here.block(0, 2, Load::Totals(totals))));
+        if let Some(totals) = totals {
+            let totals = Arc::new(kept_totals(&here, totals)?);
+            blocks.extend(here.share_out(ForSlot::Totals(totals)));
+        }
         Ok(blocks)
     });
     let here = place.clone();
     gather(blocks, "graph", "adjacency", place, move |inbox| {
-        if here.worker != 0 {
+        if !here.is_first() {
             return Ok(Vec::new());
         }
-        let (mut adjacency, mut events) = ([Csr::default(), Csr::default()], None);
+        let mut adjacency = [Csr::default(), Csr::default()];
         for block in inbox {
-            match block.load {
-                Load::Shard(right, shard) => adjacency[usize::from(right)] = shard.csr,
-                Load::Totals(totals) => events = Some(kept_totals(&here, totals)?),
-                _ => {}
+            if let Load::Shard(side, shard) = block.load {
+                adjacency[index(side)] = Arc::unwrap_or_clone(shard).csr;
             }
         }
         let [forward, backward] = adjacency;
         let shared = &here.shared;
         let keys = |side: usize| Result::Ok((*shared.dictionaries[side].get()?).clone());
-        shared.graph.put(Graph {
+        shared.graph.put(Arc::new(Graph {
             names: shared.job.graph.names.clone(),
             left: keys(0)?,
             right: keys(1)?,
             forward,
             backward,
-            events,
-        });
+            events: shared.totals.get().ok(),
+        }));
         shared.finish("adjacency");
-        Ok(vec![here.block(0, 0, Load::Ready)])
+        Ok(vec![here.block(here.worker, 0, Load::Ready)])
     })
 }
 
@@ -476,7 +502,7 @@ fn kept_totals(place: &Place, mut totals: EventTotals) -> Result<EventTotals> {
 }
 
 /// When the read stage begins: its total is known from the plan if every split knows its rows.
-pub(super) fn begin_read(place: &Place) {
-    let rows: Option<u64> = place.shared.plan.splits.iter().map(|split| split.rows).sum();
-    place.shared.begin("read", Instant::now(), rows, "rows");
+pub(super) fn begin_read(shared: &Shared) {
+    let rows: Option<u64> = shared.plan.splits.iter().map(|split| split.rows).sum();
+    shared.begin("read", Instant::now(), rows, "rows");
 }

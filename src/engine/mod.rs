@@ -13,14 +13,21 @@
 //! graph) stand in [`shared`] slots that all workers read.
 
 mod block;
+mod driver;
 mod feature_loop;
 mod features;
+mod hands;
 mod ingest;
+mod message;
 mod observe;
+mod parcel;
 mod report;
 mod run;
+mod sampling;
 mod shared;
 mod stage;
+mod topology;
+mod wire;
 
 pub use observe::{Event, Observer, Silent};
 pub use report::{FeatureReport, Report, SampleRow, SampledNode, StageTime};

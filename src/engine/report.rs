@@ -56,14 +56,16 @@ pub struct FeatureReport {
 }
 
 /// Time of a stage.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct StageTime {
     /// Name of the stage.
     pub stage: String,
     /// From its first piece of work to its last, on any worker.
     pub wall: Duration,
-    /// Added up over the workers.
-    pub busy: Duration,
+    /// CPU time of each worker, in order; of this process alone until all are told.
+    pub busy: Vec<Duration>,
+    /// Bytes sent to other processes.
+    pub sent_bytes: u64,
 }
 
 /// A node that was asked for, with its neighbours and its rows.

@@ -13,6 +13,7 @@ use super::observe::{Observer, Silent};
 use super::report::{FeatureReport, Report, SampledNode};
 use super::shared::{Shared, lock};
 use super::stage::Place;
+use super::topology::Topology;
 use crate::graph::{EdgeRules, Graph};
 use crate::job::Job;
 use crate::model::{Error, ErrorKind, KeyRef, KeyType, Keys, Reject, Result, Side};
@@ -74,9 +75,10 @@ pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Rep
     let id = run_id(&job.canonical, &inputs(job, &plan), job.as_of_us);
     let output = Output::open(&job.out, job.as_of_us, &id)?;
     let created_us = options.created_us.unwrap_or_else(now_us);
-    let goal = Goal::Publish { output, created_us };
-    let features = execute(job, plan, goal, workers, options)?;
-    publish(features, id, created_us, begin)
+    let goal = Goal::Publish { staging: output.staging().clone(), created_us };
+    let topology = Topology { processes: 1, process: 0, threads: workers.count() };
+    let features = execute(job, plan, goal, topology, options)?;
+    publish(features, output, id, created_us, begin)
 }
 
 /// The rows of single nodes, given by side and key as written, with their neighbours; nothing is
@@ -92,12 +94,13 @@ pub fn sample(
 ) -> Result<Vec<SampledNode>> {
     let plan = job.source.plan(&job.scan)?;
     let goal = Goal::Sample(wanted.iter().map(|(side, key)| (*side, key.to_string())).collect());
-    let features = execute(job, plan, goal, workers, options)?;
+    let topology = Topology { processes: 1, process: 0, threads: workers.count() };
+    let features = execute(job, plan, goal, topology, options)?;
     let graph = features.shared.graph.get()?;
     let rows = std::mem::take(&mut *lock(&features.samples));
     let mut nodes = Vec::new();
     for &(side, key) in wanted {
-        let Some(node) = super::features::find_node(&graph, side, key) else { continue };
+        let Some(node) = super::sampling::find_node(&graph, side, key) else { continue };
         let other = graph.dictionary(side.other());
         let neighbours = graph.adjacency(side).neighbours(node);
         nodes.push(SampledNode {
@@ -110,21 +113,21 @@ pub fn sample(
     Ok(nodes)
 }
 
-/// Runs the dataflow on `workers` threads.
+/// Runs the dataflow on the workers of this process.
 fn execute(
     job: &Job,
     plan: ScanPlan,
     goal: Goal,
-    workers: Workers,
+    topology: Topology,
     options: &RunOptions,
 ) -> Result<Arc<Features>> {
     let key_files = read_key_files(job, &plan)?;
     let observer = options.observer.clone();
-    let shared = Arc::new(Shared::new(job.clone(), plan, observer, workers.count()));
+    let shared = Arc::new(Shared::new(job.clone(), plan, observer, topology));
     let features = Arc::new(Features::new(shared.clone(), goal, key_files));
     let rules = job.edge_rules();
-    begin_read(&Place { shared: shared.clone(), worker: 0 });
-    let config = match workers.count() {
+    begin_read(&shared);
+    let config = match topology.threads {
         1 => timely::Config::thread(),
         count => timely::Config::process(count),
     };
@@ -186,6 +189,7 @@ fn keep_rejects(shared: &Shared) -> Result<Option<PathBuf>> {
 /// Publishes what the dataflow has left in staging.
 fn publish(
     features: Arc<Features>,
+    output: Output,
     run_id: String,
     created_us: i64,
     begin: Instant,
@@ -209,12 +213,7 @@ fn publish(
             .collect(),
     };
     let manifests = finished.iter().map(|table| manifest(&shared.job, &run, table)).collect();
-    let Ok(Features { goal: Goal::Publish { output, .. }, .. }) =
-        Arc::try_unwrap(features).map_err(drop)
-    else {
-        return Err(Error::engine("a worker still holds the output"));
-    };
-    let paths = shared.timed("publish", || output.commit(manifests));
+    let paths = shared.timed(0, "publish", || output.commit(manifests));
     let Some(paths) = paths else {
         return Err(shared.failure().unwrap_or_else(|| Error::publish("nothing was published")));
     };

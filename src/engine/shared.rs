@@ -2,12 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::block::{Block, ForSlot, Load};
 use super::observe::{Event, Observer};
 use super::report::StageTime;
+use super::topology::Topology;
 use crate::graph::{Dictionary, Graph, NodeSet, Ranges};
 use crate::job::Job;
+use crate::kernels::aggregate::EventTotals;
 use crate::model::{Error, ErrorKind, Reject, Result, ScanStats, Side};
 use crate::source::ScanPlan;
 
@@ -22,8 +25,8 @@ impl<T> Default for Slot<T> {
 
 impl<T> Slot<T> {
     /// Fills the slot; only the first value counts.
-    pub fn put(&self, value: T) {
-        let _ = self.0.set(Arc::new(value));
+    pub fn put(&self, value: Arc<T>) {
+        let _ = self.0.set(value);
     }
 
     /// What is in the slot.
@@ -40,8 +43,9 @@ pub(super) struct Shared {
     pub job: Job,
     pub plan: ScanPlan,
     pub observer: Arc<dyn Observer>,
-    pub workers: usize,
-    pub next_split: AtomicUsize,
+    pub topology: Topology,
+    /// Splits of this process that its workers have taken.
+    splits_taken: AtomicUsize,
     pub scan: Mutex<ScanStats>,
     pub rejects: Mutex<Vec<Reject>>,
     pub provisional: [Slot<Dictionary>; 2],
@@ -50,10 +54,13 @@ pub(super) struct Shared {
     pub kept: [Slot<(NodeSet, NodeSet)>; 2],
     pub right_ranges: Slot<Ranges>,
     pub dictionaries: [Slot<Dictionary>; 2],
+    pub totals: Slot<EventTotals>,
     pub graph: Slot<Graph>,
     pub warnings: Mutex<Vec<String>>,
     stopped: AtomicBool,
     failure: Mutex<Option<Error>>,
+    /// Hears of the error that ends the run, if it arose in this process.
+    on_failure: OnceLock<Box<dyn Fn(&Error) + Send + Sync>>,
     times: Mutex<Vec<(StageTime, Instant)>>,
 }
 
@@ -64,13 +71,18 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub fn new(job: Job, plan: ScanPlan, observer: Arc<dyn Observer>, workers: usize) -> Shared {
+    pub fn new(
+        job: Job,
+        plan: ScanPlan,
+        observer: Arc<dyn Observer>,
+        topology: Topology,
+    ) -> Shared {
         Shared {
             job,
             plan,
             observer,
-            workers,
-            next_split: AtomicUsize::new(0),
+            topology,
+            splits_taken: AtomicUsize::new(0),
             scan: Mutex::default(),
             rejects: Mutex::default(),
             provisional: Default::default(),
@@ -78,10 +90,12 @@ impl Shared {
             kept: Default::default(),
             right_ranges: Slot::default(),
             dictionaries: Default::default(),
+            totals: Slot::default(),
             graph: Slot::default(),
             warnings: Mutex::default(),
             stopped: AtomicBool::new(false),
             failure: Mutex::default(),
+            on_failure: OnceLock::new(),
             times: Mutex::default(),
         }
     }
@@ -90,8 +104,41 @@ impl Shared {
     pub fn keeper(&self, side: Side) -> usize {
         match side {
             Side::Left => 0,
-            Side::Right => 1 % self.workers,
+            Side::Right => 1 % self.topology.workers(),
         }
+    }
+
+    /// The next split that a worker of this process is to read. Splits are dealt out to the processes
+    /// in turn.
+    pub fn next_split(&self) -> Option<usize> {
+        let taken = self.splits_taken.fetch_add(1, Ordering::Relaxed);
+        let split = taken * self.topology.processes + self.topology.process;
+        (split < self.plan.splits.len()).then_some(split)
+    }
+
+    /// Puts what `block` has for a slot there; gives the block back if it has nothing.
+    pub fn install(&self, block: Block) -> Option<Block> {
+        let index = |side: Side| usize::from(side == Side::Right);
+        match block.load {
+            Load::Shared(ForSlot::Dictionary(side, keys)) => {
+                self.provisional[index(side)].put(Arc::new(Dictionary::from_shared(keys)));
+            }
+            Load::Shared(ForSlot::Ranges(Side::Left, ranges)) => self.left_ranges.put(ranges),
+            Load::Shared(ForSlot::Ranges(Side::Right, ranges)) => self.right_ranges.put(ranges),
+            Load::Shared(ForSlot::Kept(pass, kept)) => {
+                if let Some(slot) = self.kept.get(pass) {
+                    slot.put(kept);
+                }
+            }
+            Load::Shared(ForSlot::Totals(totals)) => self.totals.put(totals),
+            _ => return Some(block),
+        }
+        None
+    }
+
+    /// What this process has read, and the rows that it rejects; nothing is left of either.
+    pub fn take_scan(&self) -> (ScanStats, Vec<Reject>) {
+        (std::mem::take(&mut *lock(&self.scan)), std::mem::take(&mut *lock(&self.rejects)))
     }
 
     /// Whether the run has failed or was asked to stop; operators then do no more work.
@@ -102,10 +149,27 @@ impl Shared {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Ends the run with `error`; the first error counts.
+    /// Ends the run with `error`, in all processes; the first error counts.
     pub fn fail(&self, error: Error) {
-        lock(&self.failure).get_or_insert(error);
+        if self.fail_here(error.clone())
+            && let Some(hear) = self.on_failure.get()
+        {
+            hear(&error);
+        }
+    }
+
+    /// Ends the run with `error` in this process; whether it is the first.
+    pub fn fail_here(&self, error: Error) -> bool {
+        let mut failure = lock(&self.failure);
+        let first = failure.is_none();
+        failure.get_or_insert(error);
         self.stopped.store(true, Ordering::Relaxed);
+        first
+    }
+
+    /// Who is told of the error that ends the run, once.
+    pub fn on_failure(&self, hear: Box<dyn Fn(&Error) + Send + Sync>) {
+        let _ = self.on_failure.set(hear);
     }
 
     /// The error that ended the run.
@@ -119,17 +183,26 @@ impl Shared {
         lock(&self.warnings).push(warning);
     }
 
-    /// Runs `work` as a piece of `stage` and adds its time. Nothing runs in a stopped run.
-    pub fn timed<T>(&self, stage: &str, work: impl FnOnce() -> Result<T>) -> Option<T> {
+    /// Runs `work` as a piece of `stage` by `worker` and adds its time. Nothing runs in a stopped
+    /// run.
+    pub fn timed<T>(
+        &self,
+        worker: usize,
+        stage: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Option<T> {
         if self.stopped() {
             return None;
         }
-        let begin = Instant::now();
+        let (begin, cpu) = (Instant::now(), thread_cpu());
         self.begin(stage, begin, None, "blocks");
         let outcome = work();
+        let busy = thread_cpu().saturating_sub(cpu);
         let mut times = lock(&self.times);
         if let Some((time, first)) = times.iter_mut().find(|(time, _)| time.stage == stage) {
-            time.busy += begin.elapsed();
+            if let Some(sum) = time.busy.get_mut(worker - self.topology.first()) {
+                *sum += busy;
+            }
             time.wall = first.elapsed();
         }
         drop(times);
@@ -151,11 +224,21 @@ impl Shared {
         let time = StageTime {
             stage: stage.to_string(),
             wall: Default::default(),
-            busy: Default::default(),
+            busy: vec![Duration::ZERO; self.topology.threads],
+            sent_bytes: 0,
         };
         times.push((time, now));
         drop(times);
         self.observer.event(&Event::StageStarted { stage: stage.to_string(), total, unit });
+    }
+
+    /// Notes that `bytes` were sent to another process in `stage`.
+    pub fn sent(&self, stage: &str, bytes: u64) {
+        self.begin(stage, Instant::now(), None, "blocks");
+        if let Some((time, _)) = lock(&self.times).iter_mut().find(|(time, _)| time.stage == stage)
+        {
+            time.sent_bytes += bytes;
+        }
     }
 
     /// Notes that `stage` has ended.
@@ -176,4 +259,11 @@ impl Shared {
     pub fn stage_times(&self) -> Vec<StageTime> {
         lock(&self.times).iter().map(|(time, _)| time.clone()).collect()
     }
+}
+
+/// CPU time of the calling thread so far. Unlike the clock it does not grow while the thread waits for a
+/// core.
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.max(0) as u32)
 }

@@ -1,6 +1,8 @@
 //! The whole way from events to a graph, one step after the other: what the engine does on many
 //! workers, for tests and for those who embed the crate.
 
+use std::sync::Arc;
+
 use super::{
     Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, NodeSet, PairRun, Ranges, Shard, Share,
     build_right_shard, build_shard, merge_keys, ranks,
@@ -44,7 +46,7 @@ pub fn build(
 /// The dictionary of `side`, and the rank in it of each key of each share.
 fn number(parts: &mut [Share], side: Side) -> (Dictionary, Vec<Vec<u32>>) {
     let keys: Vec<_> = parts.iter_mut().map(|share| share.take_keys(side)).collect();
-    let dictionary = merge_keys(keys.clone());
+    let dictionary = Dictionary::from_sorted(merge_keys(keys.clone()));
     let found = keys.iter().map(|keys| ranks(keys, &dictionary)).collect();
     (dictionary, found)
 }
@@ -125,7 +127,7 @@ fn finish(
         names: rules.names.clone(),
         backward: Csr::from_shards(backward.collect()),
         forward: Csr::from_shards(shards),
-        events: events.map(|events| events.retain(&kept_left, &kept_right)),
+        events: events.map(|events| Arc::new(events.retain(&kept_left, &kept_right))),
         left: left.retain(&kept_left),
         right: right.retain(&kept_right),
     }

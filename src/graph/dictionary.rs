@@ -15,7 +15,12 @@ impl Dictionary {
     /// A dictionary of `keys`, which are distinct and ascending.
     pub fn from_sorted(keys: Keys) -> Dictionary {
         debug_assert!((1..keys.len()).all(|i| keys.get(i - 1) < keys.get(i)));
-        Dictionary { keys: Arc::new(keys) }
+        Dictionary::from_shared(Arc::new(keys))
+    }
+
+    /// The dictionary of `keys`, as [`Dictionary::from_sorted`], without a copy.
+    pub fn from_shared(keys: Arc<Keys>) -> Dictionary {
+        Dictionary { keys }
     }
 
     /// The keys, by dense id.
@@ -46,7 +51,7 @@ impl Dictionary {
 
 /// The union of `parts`, each ascending, all of one type. Cost: each key is moved once for each
 /// halving of the number of parts.
-pub fn merge_keys(parts: Vec<Keys>) -> Dictionary {
+pub fn merge_keys(parts: Vec<Keys>) -> Keys {
     let mut parts = parts;
     while parts.len() > 1 {
         let mut halves = Vec::with_capacity(parts.len().div_ceil(2));
@@ -59,7 +64,7 @@ pub fn merge_keys(parts: Vec<Keys>) -> Dictionary {
         }
         parts = halves;
     }
-    Dictionary::from_sorted(parts.pop().unwrap_or(Keys::Int64(Vec::new())))
+    parts.pop().unwrap_or(Keys::Int64(Vec::new()))
 }
 
 /// The union of two ascending columns.
@@ -106,12 +111,12 @@ mod tests {
             out
         };
         let parts = vec![text(&["a", "c"]), text(&["b", "c", "d"]), text(&[]), text(&["a", "e"])];
-        let dictionary = merge_keys(parts.clone());
+        let dictionary = Dictionary::from_sorted(merge_keys(parts.clone()));
         assert_eq!(dictionary.keys(), &text(&["a", "b", "c", "d", "e"]));
         assert_eq!(ranks(&parts[1], &dictionary), [1, 2, 3]);
         assert_eq!(ranks(&parts[3], &dictionary), [0, 4]);
         let ints = merge_keys(vec![Keys::Int64(vec![-5, 3]), Keys::Int64(vec![-7, 3])]);
-        assert_eq!(ints.keys(), &Keys::Int64(vec![-7, -5, 3]));
+        assert_eq!(ints, Keys::Int64(vec![-7, -5, 3]));
         assert!(merge_keys(Vec::new()).is_empty());
     }
 }

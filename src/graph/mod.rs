@@ -24,6 +24,8 @@ pub use rules::EdgeRules;
 pub use shard::{EventRun, PairRun, Shard, build_right_shard};
 pub use share::{EventLayout, Share};
 
+use std::sync::Arc;
+
 use crate::kernels::aggregate::EventTotals;
 use crate::model::{Side, SideNames};
 
@@ -41,7 +43,7 @@ pub struct Graph {
     /// Right nodes to left nodes.
     pub backward: Csr,
     /// Totals over events, for the signals that ask for them ([`Needs::events`]).
-    pub events: Option<EventTotals>,
+    pub events: Option<Arc<EventTotals>>,
 }
 
 /// What a feature needs beyond the two adjacencies.

@@ -16,15 +16,36 @@ pub struct NodeSet {
 impl NodeSet {
     /// The nodes whose degree is at least `min`.
     pub fn from_degrees(degrees: &[u32], min: u32) -> NodeSet {
-        let (mut words, mut before, mut count) = (Vec::new(), Vec::new(), 0u32);
-        for block in degrees.chunks(64) {
-            let bit = |(index, &degree): (usize, &u32)| u64::from(degree >= min) << index;
-            let word: u64 = block.iter().enumerate().map(bit).sum();
-            words.push(word);
+        let bit = |(index, &degree): (usize, &u32)| u64::from(degree >= min) << index;
+        let word = |block: &[u32]| block.iter().enumerate().map(bit).sum();
+        NodeSet::counted(degrees.len(), degrees.chunks(64).map(word).collect())
+    }
+
+    /// The set of `words`: node `n` is a member if bit `n % 64` of word `n / 64` is set. `None` if
+    /// they are not those of `nodes` nodes.
+    pub fn from_words(nodes: usize, words: Vec<u64>) -> Option<NodeSet> {
+        let beyond = words.last().is_some_and(|&last| nodes % 64 > 0 && last >> (nodes % 64) > 0);
+        let fit = nodes <= u32::MAX as usize && words.len() == nodes.div_ceil(64) && !beyond;
+        fit.then(|| NodeSet::counted(nodes, words))
+    }
+
+    /// The words of [`NodeSet::from_words`].
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// The nodes that may be members.
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    fn counted(nodes: usize, words: Vec<u64>) -> NodeSet {
+        let (mut before, mut count) = (Vec::with_capacity(words.len()), 0u32);
+        for word in &words {
             before.push(count);
             count += word.count_ones();
         }
-        NodeSet { nodes: degrees.len(), words, before, count: count as usize }
+        NodeSet { nodes, words, before, count: count as usize }
     }
 
     /// Whether `node` is a member.
@@ -101,6 +122,10 @@ mod tests {
         }
         assert_eq!((set.rank(200), set.count(), set.is_full()), (members, 133, false));
         assert!(NodeSet::from_degrees(&degrees, 0).is_full());
+        assert_eq!(NodeSet::from_words(200, set.words().to_vec()), Some(set.clone()));
+        assert_eq!(NodeSet::from_words(199, set.words().to_vec()).map(|s| s.count()), Some(133));
+        assert_eq!(NodeSet::from_words(193, set.words().to_vec()), None);
+        assert_eq!(NodeSet::from_words(257, set.words().to_vec()), None);
         assert_eq!(NodeSet::from_degrees(&[], 1).rank(0), 0);
     }
 }

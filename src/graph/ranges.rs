@@ -9,7 +9,7 @@ pub const CELLS_MAX: usize = 1024;
 
 /// `0..nodes` in at most [`CELLS_MAX`] cells whose width is a power of two. The cut depends on the
 /// number of nodes only.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Cells {
     nodes: usize,
     shift: u32,
@@ -52,7 +52,7 @@ impl Cells {
 }
 
 /// Contiguous ranges that together are `0..nodes`, in ascending order. Some may be empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ranges {
     cells: Cells,
     /// The range of each cell.

@@ -127,6 +127,17 @@ impl SideTotals {
         self.last_age_us.len()
     }
 
+    /// Cells a node, the cells, and the age in microseconds of each node's latest event.
+    pub fn parts(&self) -> (usize, &[Cell], &[u64]) {
+        (self.slots, &self.cells, &self.last_age_us)
+    }
+
+    /// The totals of [`SideTotals::parts`]; `None` if their lengths do not fit.
+    pub fn from_parts(slots: usize, cells: Vec<Cell>, last_age_us: Vec<u64>) -> Option<SideTotals> {
+        let fit = last_age_us.len().checked_mul(slots) == Some(cells.len());
+        fit.then_some(SideTotals { slots, cells, last_age_us })
+    }
+
     /// Counts an event of `node` in `slot` (action x [`BANDS`] + band).
     #[inline]
     pub fn event(&mut self, node: u32, slot: usize, age_us: u64, weight: i64) {

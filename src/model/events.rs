@@ -131,7 +131,7 @@ pub struct ScanRequest {
 }
 
 /// A row that cannot be used, kept with its reason.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Reject {
     /// The file.
     pub path: PathBuf,
@@ -146,7 +146,7 @@ pub struct Reject {
 }
 
 /// What was read, and what became of it: `rows_read` is the sum of the other counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ScanStats {
     /// Rows of the files and row groups that were read.
     pub rows_read: u64,

@@ -30,7 +30,7 @@ pub use manifest::{
     run_id,
 };
 pub use parquet::{PartFile, PartWriter};
-pub use publish::Output;
+pub use publish::{Output, Staging, clear_dead};
 pub use rejects::write_rejects;
 pub use schema::WriteContext;
 pub use statistics::ColumnStatistics;

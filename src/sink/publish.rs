@@ -19,6 +19,57 @@ use crate::model::{Error, Result, format_date};
 /// Folder below the root for everything that is not published yet.
 const TMP: &str = "_tmp";
 
+/// Where a run writes what is not published yet: the same folder for all of its processes.
+#[derive(Clone, Debug)]
+pub struct Staging {
+    folder: PathBuf,
+    run_id: String,
+}
+
+impl Staging {
+    /// The staging of the run `run_id`, which one of its processes has opened by [`Output::open`].
+    ///
+    /// # Errors
+    /// When it is not there: the processes do not see the same folder.
+    pub fn join(root: &Path, as_of_us: i64, run_id: &str) -> Result<Staging> {
+        check_name("run id", run_id)?;
+        let folder = staging_path(&root.join(TMP), &format_date(as_of_us), run_id);
+        if folder.is_dir() {
+            return Ok(Staging { folder, run_id: run_id.to_string() });
+        }
+        Err(Error::publish("process 0 writes here, but this process does not see it")
+            .path(folder)
+            .remedy("publish to a folder that all processes share"))
+    }
+
+    /// Path of part `part` of table `table` in the staging, whose folder is created.
+    ///
+    /// # Errors
+    /// When `table` cannot name a folder, and when the folder cannot be created.
+    pub fn part_path(&self, table: &str, part: usize) -> Result<PathBuf> {
+        check_name("table", table)?;
+        let folder = self.folder.join(table);
+        fs::create_dir_all(&folder).map_err(|e| failed("create the folder", &folder, &e))?;
+        // With the run in their names, files of two runs cannot be taken for one another by a reader
+        // that listed the folder before it was replaced: it finds nothing, and lists again.
+        let run = self.run_id.get(..8).unwrap_or(&self.run_id);
+        Ok(folder.join(format!("part-{part:05}-{run}.parquet")))
+    }
+}
+
+/// Removes what a run that is dead left in the partition of `as_of_us` below `root`, or completes its
+/// commit; does nothing if a run that is alive holds the partition. For the processes that outlive
+/// the one that held it.
+pub fn clear_dead(root: &Path, as_of_us: i64) {
+    let (date, tmp) = (format_date(as_of_us), root.join(TMP));
+    if tmp.is_dir()
+        && let Ok(Some(_lock)) = PartitionLock::try_take(&tmp, &date)
+    {
+        // What cannot be removed now is removed by the next run.
+        let _ = recover(root, &tmp, &date);
+    }
+}
+
 /// One run's claim on the partitions `dt=YYYY-MM-DD` of all tables below a root.
 ///
 /// Dropping it before [`Output::commit`] removes everything that the run wrote.
@@ -26,8 +77,7 @@ const TMP: &str = "_tmp";
 pub struct Output {
     root: PathBuf,
     date: String,
-    run_id: String,
-    staging: PathBuf,
+    staging: Staging,
     /// The journal is written: the staging belongs to the commit and must stay.
     decided: bool,
     /// Folders of tables that did not exist before the commit, the outermost first.
@@ -58,22 +108,14 @@ impl Output {
         }
         let staging = staging_path(&tmp, &date, run_id);
         fs::create_dir(&staging).map_err(|e| failed("create the folder", &staging, &e))?;
-        let (root, run_id) = (root.to_path_buf(), run_id.to_string());
-        Ok(Output { root, date, run_id, staging, decided: false, made: Vec::new(), _lock: lock })
+        let staging = Staging { folder: staging, run_id: run_id.to_string() };
+        let root = root.to_path_buf();
+        Ok(Output { root, date, staging, decided: false, made: Vec::new(), _lock: lock })
     }
 
-    /// Path of part `part` of table `table` in the staging, whose folder is created.
-    ///
-    /// # Errors
-    /// When `table` cannot name a folder, and when the folder cannot be created.
-    pub fn part_path(&self, table: &str, part: usize) -> Result<PathBuf> {
-        check_name("table", table)?;
-        let folder = self.staging.join(table);
-        fs::create_dir_all(&folder).map_err(|e| failed("create the folder", &folder, &e))?;
-        // With the run in their names, files of two runs cannot be taken for one another by a reader
-        // that listed the folder before it was replaced: it finds nothing, and lists again.
-        let run = self.run_id.get(..8).unwrap_or(&self.run_id);
-        Ok(folder.join(format!("part-{part:05}-{run}.parquet")))
+    /// Where the run writes.
+    pub fn staging(&self) -> &Staging {
+        &self.staging
     }
 
     /// Publishes every staged table, one manifest each. Gives the partitions' folders in ascending
@@ -89,13 +131,14 @@ impl Output {
         let tmp = self.root.join(TMP);
         let mut tables = Vec::new();
         for manifest in &manifests {
-            let success = manifest.write(&self.staging.join(&manifest.table))?;
+            let success = manifest.write(&self.staging.folder.join(&manifest.table))?;
             tables.push(Staged { table: manifest.table.clone(), success });
             self.made.extend(create_folders(&self.root.join(&manifest.table))?);
         }
-        sync_folder(&self.staging)?;
+        sync_folder(&self.staging.folder)?;
         sync_folder(&tmp)?;
-        let journal = Journal { date: self.date.clone(), run_id: self.run_id.clone(), tables };
+        let journal =
+            Journal { date: self.date.clone(), run_id: self.staging.run_id.clone(), tables };
         journal.write(&tmp)?;
         self.decided = true;
         match journal.roll_forward(&self.root, &tmp) {
@@ -114,22 +157,23 @@ impl Output {
 
     /// Whether `manifests`, in order of table, describe exactly what is staged.
     fn check(&self, manifests: &[Manifest]) -> Result<()> {
+        let staging = &self.staging.folder;
         let listed: BTreeSet<PathBuf> = manifests
             .iter()
-            .flat_map(|m| m.files.iter().map(|f| self.staging.join(&m.table).join(&f.name)))
+            .flat_map(|m| m.files.iter().map(|f| staging.join(&m.table).join(&f.name)))
             .collect();
         let list = || -> std::io::Result<BTreeSet<PathBuf>> {
             let mut found = BTreeSet::new();
-            for folder in fs::read_dir(&self.staging)? {
+            for folder in fs::read_dir(staging)? {
                 for file in fs::read_dir(folder?.path())? {
                     found.insert(file?.path());
                 }
             }
             Ok(found)
         };
-        let staged = list().map_err(|e| failed("list the staging", &self.staging, &e))?;
+        let staged = list().map_err(|e| failed("list the staging", staging, &e))?;
         let repeated = manifests.windows(2).find(|pair| pair[0].table == pair[1].table);
-        let differing = repeated.map(|pair| self.staging.join(&pair[0].table));
+        let differing = repeated.map(|pair| staging.join(&pair[0].table));
         match differing.or_else(|| listed.symmetric_difference(&staged).next().cloned()) {
             None => Ok(()),
             Some(path) => Err(Error::engine("the manifests are not those of the staged files")
@@ -143,7 +187,7 @@ impl Drop for Output {
     fn drop(&mut self) {
         if !self.decided {
             // What cannot be removed now is removed by the next run.
-            let _ = remove(&self.staging);
+            let _ = remove(&self.staging.folder);
             for folder in self.made.iter().rev() {
                 let _ = fs::remove_dir(folder);
             }

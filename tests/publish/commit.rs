@@ -133,9 +133,9 @@ fn names_that_would_leave_the_root_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let output = Output::open(root.path(), AS_OF_US, RUN_ID).unwrap();
     for name in ["", "..", "a/b", "_tmp", "a.b", "a\nb"] {
-        assert!(output.part_path(name, 0).is_err(), "{name:?}");
+        assert!(output.staging().part_path(name, 0).is_err(), "{name:?}");
     }
-    let part = output.part_path("related_v1", 0).unwrap();
+    let part = output.staging().part_path("related_v1", 0).unwrap();
     let run = &RUN_ID[..8];
     assert!(part.ends_with(format!("related_v1/part-00000-{run}.parquet")));
     assert!(Output::open(root.path(), AS_OF_US, "../x").is_err());
@@ -147,7 +147,7 @@ fn an_empty_table_is_a_valid_partition() {
     let output = Output::open(root.path(), AS_OF_US, RUN_ID).unwrap();
     let table = full_table("empty");
     let context = crate::support::context(int_keys(0), int_keys(0), AS_OF_US);
-    let path = output.part_path("empty", 0).unwrap();
+    let path = output.staging().part_path("empty", 0).unwrap();
     let part = write_part(&path, &table, &context, &[full_rows(0..0, 1, 0)]).unwrap();
     output.commit(vec![manifest(&table, vec![part], RUN_ID, 9)]).unwrap();
     let partition = root.path().join("empty").join(PARTITION);

@@ -55,7 +55,8 @@ fn fill(output: &Output) -> Result<(), Error> {
     let (table, blocks) = big(100);
     let context = context(int_keys(0), int_keys(2_000_000), 0);
     for (part, block) in blocks.iter().enumerate() {
-        let mut writer = PartWriter::create(&output.part_path("big", part)?, &table, &context)?;
+        let mut writer =
+            PartWriter::create(&output.staging().part_path("big", part)?, &table, &context)?;
         writer.write(block)?;
         writer.finish()?;
     }

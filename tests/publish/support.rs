@@ -140,7 +140,7 @@ pub fn stage(output: &Output, tables: &[&str], generation: u32) -> Result<Vec<Ma
         let mut parts = Vec::new();
         for part in 0..2u32 {
             let rows = full_rows(part * 150..(part + 1) * 150, count as u32, generation);
-            let path = output.part_path(name, part as usize)?;
+            let path = output.staging().part_path(name, part as usize)?;
             parts.push(write_part(&path, &table, &context, &[rows])?);
         }
         manifests.push(manifest(&table, parts, RUN_ID, generation));
