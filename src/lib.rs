@@ -28,10 +28,12 @@
 //! | [`signals`] | one file a signal, and the registry |
 //! | [`job`] | the job file as typed and as meant |
 //! | [`source`], [`sink`] | readers of events, writers of tables |
+//! | [`cluster`] | the sockets between the processes of one run |
 //! | [`engine`] | the dataflow that ties them together |
 //! | [`cli`] | the command line |
 
 pub mod cli;
+pub mod cluster;
 pub mod engine;
 pub mod graph;
 pub mod job;

@@ -22,9 +22,19 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// Each module, and the others that it may use.
-const MAY_USE: [(&str, &[&str]); 9] = [
-    ("cli", &["cli", "engine", "job", "signals", "graph", "kernels", "source", "sink", "model"]),
-    ("engine", &["engine", "job", "signals", "graph", "kernels", "source", "sink", "model"]),
+const MAY_USE: [(&str, &[&str]); 10] = [
+    (
+        "cli",
+        &[
+            "cli", "engine", "cluster", "job", "signals", "graph", "kernels", "source", "sink",
+            "model",
+        ],
+    ),
+    (
+        "engine",
+        &["engine", "cluster", "job", "signals", "graph", "kernels", "source", "sink", "model"],
+    ),
+    ("cluster", &["cluster", "model"]),
     ("job", &["job", "signals", "graph", "kernels", "source", "model"]),
     ("signals", &["signals", "graph", "kernels", "model"]),
     ("graph", &["graph", "kernels", "model"]),
