@@ -63,6 +63,26 @@ impl Console {
         }
     }
 
+    /// Logs a line that is neither progress nor an error.
+    pub fn note(&self, line: &str) {
+        if self.0.quiet {
+            return;
+        }
+        match self.0.json {
+            true => self.line(&json!({"level": "info", "event": "note", "message": line})),
+            false => self.raw(line),
+        }
+    }
+
+    /// Writes a line as it is, past the bar.
+    pub fn raw(&self, line: &str) {
+        let bar = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        match bar.as_ref() {
+            Some((_, bar)) if self.0.terminal => bar.println(line),
+            _ => drop(writeln!(std::io::stderr(), "{line}")),
+        }
+    }
+
     /// Reports the error that ends the command.
     pub fn error(&self, error: &Error) {
         self.clear_bar();

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Only here is anything printed.
 
+mod cluster_args;
 mod console;
 pub mod estimate;
 pub mod explain;
@@ -7,6 +8,7 @@ mod format;
 mod generate;
 mod inspect;
 pub mod job_args;
+mod launch;
 mod plot;
 mod run;
 mod sample;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::cluster_args::ClusterArgs;
 use super::console::Console;
 use super::format::{bytes, count, seconds};
 use super::job_args::{JobArgs, WorkerArgs};
+use super::launch::{end_with_launcher, launch};
 use super::output_error;
-use crate::engine::{Report, RunOptions, run_with};
+use crate::engine::{Report, RunOptions, Workers, run_with};
 use crate::model::{Error, Result};
 
 /// Arguments of `run`.
@@ -20,6 +22,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     workers: WorkerArgs,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// Runs the job.
@@ -29,14 +34,27 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs, console: &Console, quiet: bool, out: &mut dyn Write) -> Result<()> {
     let job = args.job.load()?;
     console.catch_interrupt();
-    let options =
-        RunOptions { observer: Arc::new(console.clone()), created_us: source_date_epoch()? };
-    let report = run_with(&job, args.workers.workers(), &options)?;
+    if args.cluster.launches() {
+        return launch(&args.cluster, console);
+    }
+    end_with_launcher();
+    let cluster = args.cluster.cluster(console)?;
+    let leads = cluster.as_ref().is_none_or(|cluster| cluster.mesh.membership.process == 0);
+    let workers = match args.cluster.processes {
+        // They share this machine's cores.
+        Some(count) if args.workers.workers.is_none() => {
+            Workers::threads(Workers::cores().count() / usize::from(count))
+        }
+        _ => args.workers.workers(),
+    };
+    let observer = Arc::new(console.clone());
+    let options = RunOptions { observer, created_us: source_date_epoch()?, cluster };
+    let report = run_with(&job, workers, &options)?;
     console.finished(&report);
-    if quiet {
+    if quiet || !leads {
         return Ok(());
     }
-    summary(&report, args.workers.workers().count(), out).map_err(output_error)
+    summary(&report, workers.count(), out).map_err(output_error)
 }
 
 /// `SOURCE_DATE_EPOCH`, the usual way to fix the clock of a build: seconds since 1970.

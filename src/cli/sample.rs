@@ -39,7 +39,7 @@ pub struct SampleArgs {
 pub fn run(args: &SampleArgs, console: &Console, out: &mut dyn Write) -> Result<()> {
     let job = args.job.load()?;
     console.catch_interrupt();
-    let options = RunOptions { observer: Arc::new(console.clone()), created_us: None };
+    let options = RunOptions { observer: Arc::new(console.clone()), ..RunOptions::default() };
     let names = &job.graph.names;
     let prefixed = |side: Side| args.node.strip_prefix(&format!("{}=", names.of(side)));
     let wanted: Vec<(Side, &str)> = match (prefixed(Side::Left), prefixed(Side::Right)) {

@@ -137,7 +137,7 @@ impl Mesh {
 
     /// Says goodbye to all, waits for theirs for at most the peer time-out, and ends threads and
     /// connections. From here on a process that goes is no loss.
-    pub fn close(self) {
+    pub fn close(&self) {
         self.hub.close();
     }
 

@@ -26,9 +26,12 @@ mod run;
 mod sampling;
 mod shared;
 mod stage;
+mod team;
 mod topology;
 mod wire;
+mod workers;
 
 pub use observe::{Event, Observer, Silent};
-pub use report::{FeatureReport, Report, SampleRow, SampledNode, StageTime};
+pub use report::{FeatureReport, ProcessReport, Report, SampleRow, SampledNode, StageTime};
 pub use run::{RunOptions, Workers, run, run_with, sample};
+pub use team::Cluster;

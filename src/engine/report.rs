@@ -30,10 +30,29 @@ pub struct Report {
     pub stages: Vec<StageTime>,
     /// Wall time of the whole run.
     pub wall: Duration,
-    /// Peak resident memory of the process in bytes, where the system tells it.
+    /// Peak resident memory of this process in bytes, where the system tells it.
     pub peak_memory_bytes: Option<u64>,
+    /// What each process did, in order; in the others than process 0 only this one.
+    pub processes: Vec<ProcessReport>,
     /// One row of the first table, explained.
     pub example: Option<String>,
+    /// What the caller should know but that stopped nothing.
+    pub warnings: Vec<String>,
+}
+
+/// What one process of a run did.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ProcessReport {
+    /// Its index.
+    pub process: usize,
+    /// Its `host:port`; empty if it is the only one.
+    pub host: String,
+    /// Its stages.
+    pub stages: Vec<StageTime>,
+    /// Its peak resident memory in bytes, where the system tells it.
+    pub peak_memory_bytes: Option<u64>,
+    /// Bytes that it sent to other processes, timely's own messages included.
+    pub sent_bytes: u64,
     /// What the caller should know but that stopped nothing.
     pub warnings: Vec<String>,
 }

@@ -6,19 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::feature_loop::feature_loop;
 use super::features::{Features, Finished, Goal};
-use super::ingest::{begin_read, ingest};
+use super::ingest::begin_read;
 use super::observe::{Observer, Silent};
-use super::report::{FeatureReport, Report, SampledNode};
+use super::report::{FeatureReport, ProcessReport, Report, SampledNode, StageTime};
 use super::shared::{Shared, lock};
-use super::stage::Place;
-use super::topology::Topology;
-use crate::graph::{EdgeRules, Graph};
+use super::team::{Cluster, Control, Team};
+use super::workers::run_workers;
+use crate::cluster::Mesh;
+use crate::graph::Graph;
 use crate::job::Job;
 use crate::model::{Error, ErrorKind, KeyRef, KeyType, Keys, Reject, Result, Side};
 use crate::signals::KeyFile;
-use crate::sink::{FeatureRecord, InputRecord, Manifest, Output, RunRecord, run_id, write_rejects};
+use crate::sink::{
+    FeatureRecord, InputRecord, Manifest, Output, RunRecord, Staging, clear_dead, run_id,
+    write_rejects,
+};
 use crate::source::ScanPlan;
 
 /// How many workers run a job. The features are the same for any number.
@@ -49,11 +52,13 @@ pub struct RunOptions {
     pub observer: Arc<dyn Observer>,
     /// Value of `created_timestamp`, microseconds since 1970; the clock's if empty.
     pub created_us: Option<i64>,
+    /// The other processes of the run, each of which runs the same job with as many workers.
+    pub cluster: Option<Cluster>,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        RunOptions { observer: Arc::new(Silent), created_us: None }
+        RunOptions { observer: Arc::new(Silent), created_us: None, cluster: None }
     }
 }
 
@@ -65,20 +70,76 @@ pub fn run(job: &Job, workers: Workers) -> Result<Report> {
     run_with(job, workers, &RunOptions::default())
 }
 
-/// As [`run`], with options.
+/// As [`run`], with options. With other processes, process 0 publishes and gives the whole report; the
+/// others give their own part of it when all is published.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run`]; all processes give the error of the one that failed, or name the one that was lost.
 pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Report> {
     let begin = Instant::now();
     let plan = job.source.plan(&job.scan)?;
+    let team = Team::meet(job, workers.count(), options.cluster.as_ref())?;
+    let outcome = match team.leads() {
+        true => lead(job, plan, &team, options, begin),
+        false => follow(job, plan, &team, options, begin),
+    };
+    if team.lost().is_some_and(|lost| lost.process == 0) {
+        // Nobody else is left to remove what process 0 wrote.
+        clear_dead(&job.out, job.as_of_us);
+    }
+    team.leave(outcome.as_ref().err());
+    outcome
+}
+
+/// The run of process 0: it claims the output, and publishes.
+fn lead(
+    job: &Job,
+    plan: ScanPlan,
+    team: &Team,
+    options: &RunOptions,
+    begin: Instant,
+) -> Result<Report> {
     let id = run_id(&job.canonical, &inputs(job, &plan), job.as_of_us);
     let output = Output::open(&job.out, job.as_of_us, &id)?;
     let created_us = options.created_us.unwrap_or_else(now_us);
+    team.say(None, &Control::Begin { run_id: id.clone(), created_us });
     let goal = Goal::Publish { staging: output.staging().clone(), created_us };
-    let topology = Topology { processes: 1, process: 0, threads: workers.count() };
-    let features = execute(job, plan, goal, topology, options)?;
-    publish(features, output, id, created_us, begin)
+    let features = execute(job, plan, goal, team, options)?;
+    let mut processes = vec![process_report(&features.shared, team)];
+    while processes.len() < team.topology.processes {
+        processes.push(team.await_message(|_, message| match message {
+            Control::Done(report) => Some(*report),
+            _ => None,
+        })?);
+    }
+    processes.sort_by_key(|report| report.process);
+    let report = publish(features, output, processes, (id, created_us), begin)?;
+    team.say(None, &Control::Published);
+    Ok(report)
+}
+
+/// The run of any other process.
+fn follow(
+    job: &Job,
+    plan: ScanPlan,
+    team: &Team,
+    options: &RunOptions,
+    begin: Instant,
+) -> Result<Report> {
+    let (id, created_us) = team.await_message(|_, message| match message {
+        Control::Begin { run_id, created_us } => Some((run_id, created_us)),
+        _ => None,
+    })?;
+    if id != run_id(&job.canonical, &inputs(job, &plan), job.as_of_us) {
+        return Err(Error::input("this process sees other input files than process 0")
+            .remedy("all processes must read the same files, of equal sizes and times"));
+    }
+    let staging = Staging::join(&job.out, job.as_of_us, &id)?;
+    let features = execute(job, plan, Goal::Publish { staging, created_us }, team, options)?;
+    let own = process_report(&features.shared, team);
+    team.say(Some(0), &Control::Done(Box::new(own.clone())));
+    team.await_message(|_, message| matches!(message, Control::Published).then_some(()))?;
+    report(&features, vec![own], (id, Vec::new(), None), begin)
 }
 
 /// The rows of single nodes, given by side and key as written, with their neighbours; nothing is
@@ -94,8 +155,8 @@ pub fn sample(
 ) -> Result<Vec<SampledNode>> {
     let plan = job.source.plan(&job.scan)?;
     let goal = Goal::Sample(wanted.iter().map(|(side, key)| (*side, key.to_string())).collect());
-    let topology = Topology { processes: 1, process: 0, threads: workers.count() };
-    let features = execute(job, plan, goal, topology, options)?;
+    let team = Team::meet(job, workers.count(), None)?;
+    let features = execute(job, plan, goal, &team, options)?;
     let graph = features.shared.graph.get()?;
     let rows = std::mem::take(&mut *lock(&features.samples));
     let mut nodes = Vec::new();
@@ -118,38 +179,21 @@ fn execute(
     job: &Job,
     plan: ScanPlan,
     goal: Goal,
-    topology: Topology,
+    team: &Team,
     options: &RunOptions,
 ) -> Result<Arc<Features>> {
     let key_files = read_key_files(job, &plan)?;
     let observer = options.observer.clone();
-    let shared = Arc::new(Shared::new(job.clone(), plan, observer, topology));
+    let shared = Arc::new(Shared::new(job.clone(), plan, observer, team.topology));
     let features = Arc::new(Features::new(shared.clone(), goal, key_files));
-    let rules = job.edge_rules();
+    team.attach(&shared);
     begin_read(&shared);
-    let config = match topology.threads {
-        1 => timely::Config::thread(),
-        count => timely::Config::process(count),
-    };
-    let all = features.clone();
-    let guards = timely::execute(config, move |worker| {
-        let place = Place { shared: all.shared.clone(), worker: worker.index() };
-        worker.dataflow::<u64, _, _>(|scope| {
-            let ready = ingest(scope, &place, EdgeRules::clone(&rules));
-            feature_loop(scope, ready, &place, &all);
-        });
-    })
-    .map_err(|error| Error::engine(format!("the workers could not be started: {error}")))?;
-    for outcome in guards.join() {
-        if let Err(panic) = outcome {
-            shared.fail(Error::engine(format!("a worker failed: {panic}")));
-        }
-    }
+    run_workers(&features, team, Arc::new(job.edge_rules()))?;
     match shared.failure() {
         Some(error) => {
             let published = matches!(features.goal, Goal::Publish { .. });
             // An interrupted run has not seen all rows, and leaves nothing behind.
-            if published && error.kind != ErrorKind::Interrupted {
+            if team.leads() && published && error.kind != ErrorKind::Interrupted {
                 keep_rejects(&shared)?;
             }
             Err(error)
@@ -190,17 +234,14 @@ fn keep_rejects(shared: &Shared) -> Result<Option<PathBuf>> {
 fn publish(
     features: Arc<Features>,
     output: Output,
-    run_id: String,
-    created_us: i64,
+    processes: Vec<ProcessReport>,
+    (run_id, created_us): (String, i64),
     begin: Instant,
 ) -> Result<Report> {
     let shared = features.shared.clone();
-    let graph = shared.graph.get()?;
     let rejects = keep_rejects(&shared)?;
     shared.finish("write");
-    warn_if_empty(&shared, &graph);
-    let example = lock(&features.example).clone();
-    let finished = std::mem::take(&mut *lock(&features.finished));
+    warn_if_empty(&shared, &*shared.graph.get()?);
     let run = RunRecord {
         run_id: run_id.clone(),
         job: shared.job.name.clone(),
@@ -212,20 +253,35 @@ fn publish(
             .map(|(path, bytes, modified_us)| InputRecord::new(path, bytes, modified_us))
             .collect(),
     };
+    let finished = lock(&features.finished);
     let manifests = finished.iter().map(|table| manifest(&shared.job, &run, table)).collect();
+    drop(finished);
     let paths = shared.timed(0, "publish", || output.commit(manifests));
     let Some(paths) = paths else {
         return Err(shared.failure().unwrap_or_else(|| Error::publish("nothing was published")));
     };
     shared.finish("publish");
-    // The sink gives the partitions in ascending order of table.
+    report(&features, processes, (run_id, paths, rejects), begin)
+}
+
+/// What the run has to say. `paths` are the published partitions in ascending order of table.
+fn report(
+    features: &Features,
+    processes: Vec<ProcessReport>,
+    (run_id, paths, rejects): (String, Vec<PathBuf>, Option<PathBuf>),
+    begin: Instant,
+) -> Result<Report> {
+    let shared = &features.shared;
+    let graph = shared.graph.get()?;
+    let finished = std::mem::take(&mut *lock(&features.finished));
     let mut names: Vec<&str> = finished.iter().map(|table| table.table.name.as_str()).collect();
     names.sort_unstable();
     let paths: BTreeMap<String, PathBuf> =
         names.into_iter().map(str::to_string).zip(paths).collect();
     let path = |table: &Finished| paths.get(&table.table.name).cloned().unwrap_or_default();
-    let features = finished.iter().map(|table| report(table, path(table))).collect();
-    let report = Report {
+    let others = processes.iter().filter(|report| report.process != shared.topology.process);
+    let warnings = lock(&shared.warnings).clone().into_iter();
+    Ok(Report {
         job: shared.job.name.clone(),
         run_id,
         scan: lock(&shared.scan).clone(),
@@ -234,14 +290,49 @@ fn publish(
         left_nodes: graph.nodes(Side::Left) as u64,
         right_nodes: graph.nodes(Side::Right) as u64,
         edges: graph.edges() as u64,
-        features,
-        stages: shared.stage_times(),
+        features: finished.iter().map(|table| feature_report(table, path(table))).collect(),
+        stages: all_stages(shared, &processes),
         wall: begin.elapsed(),
         peak_memory_bytes: peak_memory_bytes(),
-        example,
+        example: lock(&features.example).clone(),
+        warnings: warnings.chain(others.flat_map(|other| other.warnings.clone())).collect(),
+        processes,
+    })
+}
+
+/// The stages of all processes, in the order in which they began in this one: busy times of all
+/// workers, bytes added up, and the wall time of this process.
+fn all_stages(shared: &Shared, processes: &[ProcessReport]) -> Vec<StageTime> {
+    let mut stages = shared.stage_times();
+    for stage in &mut stages {
+        let of = |report: &ProcessReport| {
+            report.stages.iter().find(|other| other.stage == stage.stage).cloned()
+        };
+        let parts: Vec<Option<StageTime>> = processes.iter().map(of).collect();
+        if parts.len() > 1 {
+            let idle = vec![Duration::ZERO; shared.topology.threads];
+            stage.sent_bytes = parts.iter().flatten().map(|part| part.sent_bytes).sum();
+            stage.busy = parts
+                .into_iter()
+                .flat_map(|part| part.map_or_else(|| idle.clone(), |part| part.busy))
+                .collect();
+        }
+    }
+    stages
+}
+
+/// What this process did.
+fn process_report(shared: &Shared, team: &Team) -> ProcessReport {
+    let process = team.topology.process;
+    let traffic = team.mesh().map(Mesh::traffic).unwrap_or_default();
+    ProcessReport {
+        process,
+        host: team.mesh().map_or_else(String::new, |mesh| mesh.host(process).to_string()),
+        stages: shared.stage_times(),
+        peak_memory_bytes: peak_memory_bytes(),
+        sent_bytes: traffic.iter().map(|peer| peer.data_sent + peer.control_sent).sum(),
         warnings: lock(&shared.warnings).clone(),
-    };
-    Ok(report)
+    }
 }
 
 /// Says so if filtering has left nothing.
@@ -280,7 +371,7 @@ fn manifest(job: &Job, run: &RunRecord, table: &Finished) -> Manifest {
     Manifest::new(run, &feature, &table.table, table.files.clone())
 }
 
-fn report(table: &Finished, path: PathBuf) -> FeatureReport {
+fn feature_report(table: &Finished, path: PathBuf) -> FeatureReport {
     FeatureReport {
         table: table.table.name.clone(),
         path,

@@ -167,6 +167,12 @@ impl Shared {
         first
     }
 
+    /// Whether the dataflow is to be given up: with other processes that may be gone it cannot be
+    /// relied upon to end by itself.
+    pub fn abandoned(&self) -> bool {
+        self.topology.processes > 1 && self.stopped()
+    }
+
     /// Who is told of the error that ends the run, once.
     pub fn on_failure(&self, hear: Box<dyn Fn(&Error) + Send + Sync>) {
         let _ = self.on_failure.set(hear);

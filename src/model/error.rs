@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Whose fault it is, and so the exit code of the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum ErrorKind {
     /// The command line or the job file (exit code 2).
     Job,
@@ -35,7 +35,7 @@ impl ErrorKind {
 }
 
 /// The place an error speaks of. Every part is optional.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Site {
     /// File or folder.
     pub path: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub struct Site {
 }
 
 /// An error in one line: what, where, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Error {
     /// Whose fault it is.
     pub kind: ErrorKind,
