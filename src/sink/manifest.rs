@@ -112,9 +112,9 @@ pub struct ColumnRecord {
     pub lengths: Option<Lengths>,
 }
 
-/// A value in the manifest.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+/// A value in the manifest: there it is the bare value. Between processes, in a format that does not
+/// tell its own types, the kind goes before it.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     /// An integer, or an integer key.
     Int(i64),
@@ -122,6 +122,53 @@ pub enum Scalar {
     Float(f64),
     /// A text key, or an ISO 8601 time.
     Text(String),
+}
+
+/// [`Scalar`] as JSON has it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Bare {
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// [`Scalar`] with its kind.
+#[derive(Serialize, Deserialize)]
+enum Tagged {
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl Serialize for Scalar {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        match (to.is_human_readable(), self.clone()) {
+            (true, Scalar::Int(value)) => Bare::Int(value).serialize(to),
+            (true, Scalar::Float(value)) => Bare::Float(value).serialize(to),
+            (true, Scalar::Text(value)) => Bare::Text(value).serialize(to),
+            (false, Scalar::Int(value)) => Tagged::Int(value).serialize(to),
+            (false, Scalar::Float(value)) => Tagged::Float(value).serialize(to),
+            (false, Scalar::Text(value)) => Tagged::Text(value).serialize(to),
+        }
+    }
+}
+
+impl<'a> Deserialize<'a> for Scalar {
+    fn deserialize<D: serde::Deserializer<'a>>(from: D) -> std::result::Result<Self, D::Error> {
+        if from.is_human_readable() {
+            return Ok(match Bare::deserialize(from)? {
+                Bare::Int(value) => Scalar::Int(value),
+                Bare::Float(value) => Scalar::Float(value),
+                Bare::Text(value) => Scalar::Text(value),
+            });
+        }
+        Ok(match Tagged::deserialize(from)? {
+            Tagged::Int(value) => Scalar::Int(value),
+            Tagged::Float(value) => Scalar::Float(value),
+            Tagged::Text(value) => Scalar::Text(value),
+        })
+    }
 }
 
 /// Quantiles by rank, each cut to 8 bits towards zero: off by less than 0.8%, whole numbers up to

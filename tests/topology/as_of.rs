@@ -24,7 +24,7 @@ fn features_with(extra: &[crate::support::Event]) -> (u64, Vec<Vec<u8>>) {
     events.extend_from_slice(extra);
     write_events(&input, &events, 1);
     let out = folder.path().join("out");
-    let report = run(&job(&input, &out, FEATURES), 2);
+    let report = run(&job(&input, &out, FEATURES), (1, 2));
     (report.edges, published(&out).into_values().collect())
 }
 

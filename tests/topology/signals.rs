@@ -1,6 +1,6 @@
-//! Every signal and its variants on 1 to 4 workers and on an input of 1, 3 and 17 files.
+//! Every signal and its variants on every topology and on an input of 1, 3 and 17 files.
 
-use crate::support::{assert_same, job, published, run, write_events, zipf_events};
+use crate::support::{TOPOLOGIES, assert_same, job, published, run, write_events, zipf_events};
 
 /// Each signal of the registry in several variants.
 const FEATURES: &str = r#"
@@ -41,20 +41,20 @@ fn every_signal_is_in_the_list() {
 }
 
 #[test]
-fn every_signal_gives_the_same_bytes_on_any_workers_and_files() {
+fn every_signal_gives_the_same_bytes_on_any_topology_and_files() {
     let events = zipf_events(900, 700, 30_000);
     let folder = tempfile::tempdir().unwrap();
     let mut first = None;
     for files in [1, 3, 17] {
         let input = folder.path().join(format!("in{files}"));
         write_events(&input, &events, files);
-        for workers in 1..=4 {
+        for topology in TOPOLOGIES {
             let out = tempfile::tempdir().unwrap();
-            let report = run(&job(&input, out.path(), FEATURES), workers);
+            let report = run(&job(&input, out.path(), FEATURES), topology);
             assert!(report.edges > 5_000);
             let result = published(out.path());
             let first = first.get_or_insert_with(|| result.clone());
-            assert_same(&format!("{files} files, {workers} workers"), first, &result);
+            assert_same(&format!("{files} files, {topology:?}"), first, &result);
         }
     }
 }
@@ -65,9 +65,9 @@ fn a_graph_without_edges_gives_empty_tables_and_a_warning() {
     let input = folder.path().join("in");
     // Its actions are the job's, else the job would fail; but its only edge is removed.
     write_events(&input, &[(1, 2, "hide", crate::support::AS_OF_US - 1)], 1);
-    for workers in 1..=3 {
+    for topology in [(1, 1), (1, 3), (2, 1), (3, 2)] {
         let out = tempfile::tempdir().unwrap();
-        let report = run(&job(&input, out.path(), FEATURES), workers);
+        let report = run(&job(&input, out.path(), FEATURES), topology);
         assert_eq!((report.edges, report.left_nodes, report.right_nodes), (0, 0, 0));
         assert!(report.features.iter().all(|feature| feature.rows == 0 && feature.files == 1));
         assert!(report.warnings.iter().any(|w| w.starts_with("no edge is left")));

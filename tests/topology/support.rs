@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use parquet::arrow::ArrowWriter;
-use pingraph::engine::{Report, RunOptions, Workers, run_with};
+use pingraph::Error;
+use pingraph::cluster::{Membership, MeshOptions};
+use pingraph::engine::{Cluster, Report, RunOptions, Workers, run_with};
 use pingraph::job::{Job, Overrides};
 
 /// 2026-11-01T00:00:00Z.
@@ -124,10 +128,46 @@ pub fn note<'a>(report: &'a Report, table: &str, name: &str) -> &'a str {
     &found.unwrap_or_else(|| panic!("no {name} in {:?}", feature.notes)).1
 }
 
-/// Runs `job` on `workers` threads with a fixed clock.
-pub fn run(job: &Job, workers: usize) -> Report {
-    let options = RunOptions { created_us: Some(0), ..RunOptions::default() };
-    run_with(job, Workers::threads(workers), &options).unwrap()
+/// Processes, and workers of each.
+pub type Topology = (usize, usize);
+
+/// One process of one to four workers, and several processes.
+pub const TOPOLOGIES: [Topology; 7] = [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (3, 1)];
+
+/// Runs `job` with a fixed clock; what its process 0 reports.
+pub fn run(job: &Job, topology: Topology) -> Report {
+    let mut reports = run_all(job, topology).into_iter();
+    reports.next().unwrap().unwrap()
+}
+
+/// Runs `job` with a fixed clock, each process in a thread of this one, over sockets on loopback; what
+/// each process reports.
+pub fn run_all(job: &Job, (processes, workers): Topology) -> Vec<Result<Report, Error>> {
+    let listeners: Vec<_> =
+        (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let hosts: Vec<String> =
+        listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
+    let member = |(process, listener): (usize, TcpListener)| {
+        let mesh = MeshOptions {
+            membership: Membership { hosts: hosts.clone(), process },
+            secret: None,
+            epoch: 0,
+            connect_timeout: Duration::from_secs(60),
+            peer_timeout: Duration::from_secs(30),
+            log: Arc::new(|_| ()),
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
+        let cluster = Cluster { mesh, listener: Some(Arc::new(listener)) };
+        let cluster = (processes > 1).then_some(cluster);
+        let options = RunOptions { created_us: Some(0), cluster, ..RunOptions::default() };
+        move || run_with(job, Workers::threads(workers), &options)
+    };
+    std::thread::scope(|scope| {
+        let members = listeners.into_iter().enumerate();
+        let members: Vec<_> = members.map(|m| scope.spawn(member(m))).collect();
+        members.into_iter().map(|member| member.join().unwrap()).collect()
+    })
 }
 
 /// Every Parquet file below `root`, by path; the run's id, which names the input files too, is cut

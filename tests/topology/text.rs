@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::support::{AS_OF_US, Event, assert_same, job_from, note, published, run, zipf_events};
+use crate::support::{
+    AS_OF_US, Event, TOPOLOGIES, Topology, assert_same, job_from, note, published, run, zipf_events,
+};
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -67,7 +69,7 @@ fn write_seeds(path: &Path, events: &[Event]) -> u64 {
 }
 
 #[test]
-fn text_keys_weights_and_a_file_of_seeds_give_the_same_bytes_on_any_workers_and_files() {
+fn text_keys_weights_and_a_file_of_seeds_give_the_same_bytes_on_any_topology_and_files() {
     // Within the window and never hidden, so that every user with a save is in the graph.
     let mut events = zipf_events(500, 400, 12_000);
     events.retain(|event| event.2 != "hide" && (1..=90 * DAY_US).contains(&(AS_OF_US - event.3)));
@@ -77,9 +79,9 @@ fn text_keys_weights_and_a_file_of_seeds_give_the_same_bytes_on_any_workers_and_
     let features = format!(
         "{FEATURES}\n[features.seeded.personalized_pagerank]\ntop_k = 20\nseeds_file = {seeds:?}\n"
     );
-    let publish = |input: &Path, weight: &str, workers: usize| {
+    let publish = |input: &Path, weight: &str, topology: Topology| {
         let out = tempfile::tempdir().unwrap();
-        let report = run(&job_from(&source(input, weight), out.path(), &features), workers);
+        let report = run(&job_from(&source(input, weight), out.path(), &features), topology);
         assert!(report.edges > 3_000, "{} edges", report.edges);
         let seeded = report.features.iter().find(|feature| feature.table == "seeded").unwrap();
         assert_eq!(seeded.rows, known);
@@ -90,14 +92,14 @@ fn text_keys_weights_and_a_file_of_seeds_give_the_same_bytes_on_any_workers_and_
     for files in [1, 5] {
         let input = folder.path().join(format!("in{files}"));
         write_csv(&input, &events, files);
-        for workers in 1..=4 {
-            let result = publish(&input, "weight = \"worth\"", workers);
+        for topology in TOPOLOGIES {
+            let result = publish(&input, "weight = \"worth\"", topology);
             let first = first.get_or_insert_with(|| result.clone());
-            assert_same(&format!("{files} files, {workers} workers"), first, &result);
+            assert_same(&format!("{files} files, {topology:?}"), first, &result);
         }
     }
     // The weights were read: without them, sums of weights are others, and nothing else is.
-    let plain = publish(&folder.path().join("in1"), "", 2);
+    let plain = publish(&folder.path().join("in1"), "", (1, 2));
     for (path, bytes) in &first.unwrap() {
         let table = path.to_str().unwrap();
         let weighs = table.starts_with("popular") || table.starts_with("degrees");
