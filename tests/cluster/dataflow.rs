@@ -1,6 +1,6 @@
 //! A mesh of three under a real dataflow.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -29,10 +29,13 @@ pub fn start(mesh: &Mesh, count: u64) -> (WorkerGuards<()>, Arc<AtomicU64>, Arc<
     let (sum, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (into_sum, into_seen) = (Arc::clone(&sum), Arc::clone(&seen));
     let config = WorkerConfig::default();
+    let lost = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&lost);
+    mesh.on_lost(Arc::new(move |_| tell.store(true, Ordering::SeqCst)));
     let guards = timely::execute::execute_from(builders, Box::new(guard), config, move |worker| {
         let first = worker.index() as u64 * count;
         let (sum, seen) = (Arc::clone(&into_sum), Arc::clone(&into_seen));
-        worker.dataflow::<u64, _, _>(|scope| {
+        let probe = worker.dataflow::<u64, _, _>(|scope| {
             (first..first + count)
                 .to_stream(scope)
                 .container::<Vec<_>>()
@@ -41,8 +44,19 @@ pub fn start(mesh: &Mesh, count: u64) -> (WorkerGuards<()>, Arc<AtomicU64>, Arc<
                     sum.fetch_add(*number, Ordering::Relaxed);
                     seen.fetch_add(1, Ordering::Relaxed);
                 })
-                .probe();
+                .probe()
+                .0
         });
+        // A loss ends the progress of the dataflow, so whoever runs it has to end the dataflow.
+        while !probe.done() {
+            if lost.load(Ordering::SeqCst) {
+                for dataflow in worker.installed_dataflows() {
+                    worker.drop_dataflow(dataflow);
+                }
+                return;
+            }
+            worker.step_or_park(Some(Duration::from_millis(10)));
+        }
     })
     .unwrap();
     (guards, sum, seen)

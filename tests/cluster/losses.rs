@@ -1,6 +1,7 @@
 //! A process that dies, hangs, is cut off or sends nonsense, and what the others say of it.
 
 use std::io::Read;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use pingraph::cluster::{Lost, MESSAGE_MAX, Mesh};
 
 use super::dataflow::start;
 use super::raw::{
-    CONTROL, CONTROL_PART, DATA, END_OF_DATA, GOODBYE, HEARTBEAT, LEAVING, Raw, message,
+    CONTROL, CONTROL_PART, Claim, DATA, END_OF_DATA, GOODBYE, HEARTBEAT, LEAVING, Raw, message,
 };
 use super::support::{Hosts, Lines, close, meshes, until};
 
@@ -195,17 +196,31 @@ fn timely_ends_without_a_panic_when_a_peer_is_lost() {
     assert_eq!(got, [whole, vec![0; 48]].concat());
     assert_eq!(std::io::Write::write(&mut stream, &[0; 1000]).unwrap(), 1000);
 
-    // And the threads of timely end, too: the dataflow itself is dropped by who runs it.
-    let (mut all, _) = meshes(2, |_, _| {});
-    let lost = all.remove(1);
-    let (guards, _, _) = start(&all[0], 100_000);
-    thread::sleep(Duration::from_millis(200));
-    drop(lost);
-    expect_lost(&all[0]);
-    thread::sleep(Duration::from_millis(200));
-    assert!(guards.guards().iter().all(|guard| !guard.is_finished()));
-    // They wait for progress that never comes; the process exits.
-    std::mem::forget(guards);
+    // And so do workers and threads, in the middle of a dataflow of which a third is missing.
+    let mut hosts = Hosts::new(3);
+    let started: Vec<_> = (0..2).map(|process| hosts.start(process, |_, _| {}).0).collect();
+    let options = hosts.options(2).0;
+    let raw = [0, 1].map(|to| {
+        let claim = Claim { to, ..Claim::right(2, &hosts.names, options.peer_timeout) };
+        Raw::joined_as(&claim)
+    });
+    let running: Vec<_> = started
+        .into_iter()
+        .map(|mesh| {
+            let mesh = mesh.mesh();
+            let (guards, _, seen) = start(&mesh, 2_000_000);
+            (mesh, guards, seen)
+        })
+        .collect();
+    for (_, _, seen) in &running {
+        until("data", || seen.load(Ordering::Relaxed) > 10_000, String::new);
+    }
+    drop(raw);
+    for (mesh, guards, _) in running {
+        assert!(guards.join().into_iter().all(|result| result.is_ok()), "a worker panicked");
+        assert_eq!(expect_lost(&mesh).process, 2);
+        mesh.abandon();
+    }
 }
 
 #[test]
