@@ -13,7 +13,7 @@ use timely::communication::{Hooks, WorkerGuards};
 use timely::dataflow::operators::{Exchange, ToStream};
 use timely::dataflow::operators::{Inspect, Probe};
 
-use super::support::{close, meshes, messages, until};
+use super::support::{Lines, close, meshes, messages, until};
 
 const WORKERS: usize = 2;
 
@@ -64,8 +64,13 @@ pub fn start(mesh: &Mesh, count: u64) -> (WorkerGuards<()>, Arc<AtomicU64>, Arc<
 
 #[test]
 fn data_and_control_messages_arrive() {
-    const COUNT: u64 = 1_000_000;
     let (meshes, lines) = meshes(3, |_, _| {});
+    exchange(meshes, &lines);
+}
+
+/// A dataflow on a mesh of three, with control messages before, during and after it.
+pub fn exchange(meshes: Vec<Mesh>, lines: &[Lines]) {
+    const COUNT: u64 = 1_000_000;
     let barrier = Arc::new(Barrier::new(3));
     let threads: Vec<_> = meshes
         .into_iter()
@@ -102,6 +107,7 @@ fn data_and_control_messages_arrive() {
                     assert!(got[0] == b"before" && got[1] == long && got[2].is_empty());
                     assert_eq!(got[3], b"after");
                 }
+                barrier.wait();
                 for traffic in mesh.traffic() {
                     // A third of what two workers have goes to each process.
                     assert!(traffic.data_sent > 2 * COUNT / 3 * 8, "{traffic:?}");
@@ -109,7 +115,6 @@ fn data_and_control_messages_arrive() {
                     assert_eq!(traffic.control_sent, 5_000_011);
                     assert_eq!(traffic.control_received, 5_000_011);
                 }
-                barrier.wait();
                 assert_eq!(mesh.lost(), None);
                 mesh.close();
                 (sum.load(Ordering::Relaxed), seen.load(Ordering::Relaxed))

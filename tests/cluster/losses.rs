@@ -171,6 +171,42 @@ fn what_is_malformed_is_a_loss() {
 }
 
 #[test]
+fn messages_arrive_whole_however_they_are_cut() {
+    let mut random: u64 = 5;
+    let mut below = move |most: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as usize % most
+    };
+    let (mesh, mut raw, _) = with_raw_peer();
+    let mut all = Vec::new();
+    for _ in 0..500 {
+        let body: Vec<u8> = (0..1 + below(3000)).map(|i| i as u8).collect();
+        all.extend(message(2 + below(2) as u64, 0, 2, body.len() as u64, &body));
+    }
+    let sent = [all, message(0, 0, 0, 0, &[])].concat();
+    let mut rest = sent.as_slice();
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.len().min(below(5000)));
+        raw.frame(DATA, piece).unwrap();
+        rest = after;
+    }
+    raw.frame(END_OF_DATA, &[]).unwrap();
+    raw.frame(GOODBYE, &[]).unwrap();
+    let mut stream = mesh.streams()[1].take().unwrap();
+    let mut got = Vec::new();
+    loop {
+        let mut buffer = vec![0; 1 + below(4000)];
+        let count = stream.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        got.extend_from_slice(&buffer[..count]);
+    }
+    assert!(got == sent, "{} of {} bytes", got.len(), sent.len());
+    assert_eq!(mesh.lost(), None);
+}
+
+#[test]
 fn a_goodbye_in_the_middle_of_the_data_is_a_loss() {
     let (mesh, mut raw, _) = with_raw_peer();
     raw.frame(DATA, &message(2, 0, 2, 8, &[0; 8])).unwrap();
@@ -243,6 +279,38 @@ fn a_writer_that_is_blocked_comes_free() {
     assert!(expect_lost(&mesh).reason.contains("silent"));
     writer.join().unwrap();
     assert!(started.elapsed() < TIMEOUT + TIMEOUT / 4, "{:?}", started.elapsed());
+}
+
+#[test]
+fn one_that_reads_nothing_silences_us_to_nobody() {
+    let mut hosts = Hosts::new(3);
+    let (mesh, _) = hosts.start(0, |options, _| options.peer_timeout = TIMEOUT);
+    let mut deaf = Raw::joined(1, &hosts.names, TIMEOUT);
+    let mut hears = Raw::joined(2, &hosts.names, TIMEOUT);
+    let mesh = mesh.mesh();
+    // Control messages and data that the first one does not take, though it is alive.
+    for _ in 0..20 {
+        mesh.send(1, vec![0; 1 << 20]).unwrap();
+    }
+    let mut stream = mesh.streams()[1].take().unwrap();
+    let writer = thread::spawn(move || {
+        std::io::Write::write_all(&mut stream, &vec![0; 32 << 20]).unwrap();
+    });
+    let started = Instant::now();
+    let mut beats = 0;
+    while started.elapsed() < 2 * TIMEOUT {
+        deaf.frame(HEARTBEAT, &[]).unwrap();
+        hears.frame(HEARTBEAT, &[]).unwrap();
+        let mut header = [0; 5];
+        hears.tcp.read_exact(&mut header).unwrap();
+        assert_eq!(header, [HEARTBEAT, 0, 0, 0, 0]);
+        beats += 1;
+    }
+    assert!((15..=25).contains(&beats), "{beats} in {:?}", started.elapsed());
+    assert!(!writer.is_finished());
+    assert_eq!(mesh.lost(), None);
+    mesh.abandon();
+    writer.join().unwrap();
 }
 
 #[test]

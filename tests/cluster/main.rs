@@ -23,6 +23,8 @@
 )]
 
 mod dataflow;
+#[cfg(feature = "tls")]
+mod encrypted;
 mod losses;
 mod members;
 mod processes;

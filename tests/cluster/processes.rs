@@ -117,12 +117,12 @@ fn a_process_that_is_stopped_for_a_moment_is_not_lost() {
 
 /// What the network does with what comes.
 const PASS: u8 = 0;
-const CUT: u8 = 1;
+pub const CUT: u8 = 1;
 const CHANGE: u8 = 2;
 
 /// A network between an address of its own and `target`; it changes one byte in `CHANGE` of every
 /// piece that is longer than a banner.
-fn network(target: String) -> (String, Arc<AtomicU8>) {
+pub fn network(target: String) -> (String, Arc<AtomicU8>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mode = Arc::new(AtomicU8::new(PASS));
