@@ -46,7 +46,9 @@ may_mount() { # Whether this process may mount a tmpfs, tried as the tests of fu
 part "formatting" cargo fmt --check
 part "lints" cargo clippy --quiet --all-targets --locked -- -D warnings
 part "lints without prefetch" cargo clippy --quiet --lib --no-default-features --locked -- -D warnings
+part "lints with TLS" cargo clippy --quiet --lib --test cluster --features tls --locked -- -D warnings
 part "tests" cargo test --locked --no-fail-fast --lib --bins --tests
+part "the mesh over TLS" cargo test --locked --features tls --test cluster
 part "documentation and README" cargo test --locked --doc
 
 if [ ! -d "${PINGRAPH_DATASETS:-../shared/datasets}/gowalla" ]; then

@@ -141,8 +141,11 @@ fn bind(options: &MeshOptions, deadline: Instant) -> Result<TcpListener> {
         let what =
             format!("process {} cannot listen on {host}: {error}", options.membership.process);
         if !passing || Instant::now() + PAUSE_MAX / 4 >= deadline {
-            return Err(Error::engine(what)
-                .remedy("its entry in the list of hosts must be an address of this machine"));
+            let remedy = match error.kind() {
+                io::ErrorKind::AddrInUse => "is a process of this index running there already?",
+                _ => "its entry in the list of hosts must be an address of this machine",
+            };
+            return Err(Error::engine(what).remedy(remedy));
         }
         if !told {
             (options.log)(&format!("{what}; trying again"));

@@ -181,6 +181,7 @@ impl Joining {
         if let Some(slot) = slots.get_mut(process) {
             *slot = Slot::Joined;
         }
+        (self.options.log)(&format!("{} has joined", self.hub.name(process)));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! A mesh of three under a real dataflow.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use timely::communication::{Hooks, WorkerGuards};
 use timely::dataflow::operators::{Exchange, ToStream};
 use timely::dataflow::operators::{Inspect, Probe};
 
-use super::support::{close, meshes, messages, until};
+use super::support::{Lines, close, meshes, messages, until};
 
 const WORKERS: usize = 2;
 
@@ -29,10 +29,13 @@ pub fn start(mesh: &Mesh, count: u64) -> (WorkerGuards<()>, Arc<AtomicU64>, Arc<
     let (sum, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (into_sum, into_seen) = (Arc::clone(&sum), Arc::clone(&seen));
     let config = WorkerConfig::default();
+    let lost = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&lost);
+    mesh.on_lost(Arc::new(move |_| tell.store(true, Ordering::SeqCst)));
     let guards = timely::execute::execute_from(builders, Box::new(guard), config, move |worker| {
         let first = worker.index() as u64 * count;
         let (sum, seen) = (Arc::clone(&into_sum), Arc::clone(&into_seen));
-        worker.dataflow::<u64, _, _>(|scope| {
+        let probe = worker.dataflow::<u64, _, _>(|scope| {
             (first..first + count)
                 .to_stream(scope)
                 .container::<Vec<_>>()
@@ -41,8 +44,19 @@ pub fn start(mesh: &Mesh, count: u64) -> (WorkerGuards<()>, Arc<AtomicU64>, Arc<
                     sum.fetch_add(*number, Ordering::Relaxed);
                     seen.fetch_add(1, Ordering::Relaxed);
                 })
-                .probe();
+                .probe()
+                .0
         });
+        // A loss ends the progress of the dataflow, so whoever runs it has to end the dataflow.
+        while !probe.done() {
+            if lost.load(Ordering::SeqCst) {
+                for dataflow in worker.installed_dataflows() {
+                    worker.drop_dataflow(dataflow);
+                }
+                return;
+            }
+            worker.step_or_park(Some(Duration::from_millis(10)));
+        }
     })
     .unwrap();
     (guards, sum, seen)
@@ -50,8 +64,13 @@ pub fn start(mesh: &Mesh, count: u64) -> (WorkerGuards<()>, Arc<AtomicU64>, Arc<
 
 #[test]
 fn data_and_control_messages_arrive() {
-    const COUNT: u64 = 1_000_000;
     let (meshes, lines) = meshes(3, |_, _| {});
+    exchange(meshes, &lines);
+}
+
+/// A dataflow on a mesh of three, with control messages before, during and after it.
+pub fn exchange(meshes: Vec<Mesh>, lines: &[Lines]) {
+    const COUNT: u64 = 1_000_000;
     let barrier = Arc::new(Barrier::new(3));
     let threads: Vec<_> = meshes
         .into_iter()
@@ -88,6 +107,7 @@ fn data_and_control_messages_arrive() {
                     assert!(got[0] == b"before" && got[1] == long && got[2].is_empty());
                     assert_eq!(got[3], b"after");
                 }
+                barrier.wait();
                 for traffic in mesh.traffic() {
                     // A third of what two workers have goes to each process.
                     assert!(traffic.data_sent > 2 * COUNT / 3 * 8, "{traffic:?}");
@@ -95,7 +115,6 @@ fn data_and_control_messages_arrive() {
                     assert_eq!(traffic.control_sent, 5_000_011);
                     assert_eq!(traffic.control_received, 5_000_011);
                 }
-                barrier.wait();
                 assert_eq!(mesh.lost(), None);
                 mesh.close();
                 (sum.load(Ordering::Relaxed), seen.load(Ordering::Relaxed))

@@ -1,6 +1,7 @@
 //! A process that dies, hangs, is cut off or sends nonsense, and what the others say of it.
 
 use std::io::Read;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use pingraph::cluster::{Lost, MESSAGE_MAX, Mesh};
 
 use super::dataflow::start;
 use super::raw::{
-    CONTROL, CONTROL_PART, DATA, END_OF_DATA, GOODBYE, HEARTBEAT, LEAVING, Raw, message,
+    CONTROL, CONTROL_PART, Claim, DATA, END_OF_DATA, GOODBYE, HEARTBEAT, LEAVING, Raw, message,
 };
 use super::support::{Hosts, Lines, close, meshes, until};
 
@@ -170,6 +171,42 @@ fn what_is_malformed_is_a_loss() {
 }
 
 #[test]
+fn messages_arrive_whole_however_they_are_cut() {
+    let mut random: u64 = 5;
+    let mut below = move |most: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as usize % most
+    };
+    let (mesh, mut raw, _) = with_raw_peer();
+    let mut all = Vec::new();
+    for _ in 0..500 {
+        let body: Vec<u8> = (0..1 + below(3000)).map(|i| i as u8).collect();
+        all.extend(message(2 + below(2) as u64, 0, 2, body.len() as u64, &body));
+    }
+    let sent = [all, message(0, 0, 0, 0, &[])].concat();
+    let mut rest = sent.as_slice();
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.len().min(below(5000)));
+        raw.frame(DATA, piece).unwrap();
+        rest = after;
+    }
+    raw.frame(END_OF_DATA, &[]).unwrap();
+    raw.frame(GOODBYE, &[]).unwrap();
+    let mut stream = mesh.streams()[1].take().unwrap();
+    let mut got = Vec::new();
+    loop {
+        let mut buffer = vec![0; 1 + below(4000)];
+        let count = stream.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        got.extend_from_slice(&buffer[..count]);
+    }
+    assert!(got == sent, "{} of {} bytes", got.len(), sent.len());
+    assert_eq!(mesh.lost(), None);
+}
+
+#[test]
 fn a_goodbye_in_the_middle_of_the_data_is_a_loss() {
     let (mesh, mut raw, _) = with_raw_peer();
     raw.frame(DATA, &message(2, 0, 2, 8, &[0; 8])).unwrap();
@@ -195,17 +232,31 @@ fn timely_ends_without_a_panic_when_a_peer_is_lost() {
     assert_eq!(got, [whole, vec![0; 48]].concat());
     assert_eq!(std::io::Write::write(&mut stream, &[0; 1000]).unwrap(), 1000);
 
-    // And the threads of timely end, too: the dataflow itself is dropped by who runs it.
-    let (mut all, _) = meshes(2, |_, _| {});
-    let lost = all.remove(1);
-    let (guards, _, _) = start(&all[0], 100_000);
-    thread::sleep(Duration::from_millis(200));
-    drop(lost);
-    expect_lost(&all[0]);
-    thread::sleep(Duration::from_millis(200));
-    assert!(guards.guards().iter().all(|guard| !guard.is_finished()));
-    // They wait for progress that never comes; the process exits.
-    std::mem::forget(guards);
+    // And so do workers and threads, in the middle of a dataflow of which a third is missing.
+    let mut hosts = Hosts::new(3);
+    let started: Vec<_> = (0..2).map(|process| hosts.start(process, |_, _| {}).0).collect();
+    let options = hosts.options(2).0;
+    let raw = [0, 1].map(|to| {
+        let claim = Claim { to, ..Claim::right(2, &hosts.names, options.peer_timeout) };
+        Raw::joined_as(&claim)
+    });
+    let running: Vec<_> = started
+        .into_iter()
+        .map(|mesh| {
+            let mesh = mesh.mesh();
+            let (guards, _, seen) = start(&mesh, 2_000_000);
+            (mesh, guards, seen)
+        })
+        .collect();
+    for (_, _, seen) in &running {
+        until("data", || seen.load(Ordering::Relaxed) > 10_000, String::new);
+    }
+    drop(raw);
+    for (mesh, guards, _) in running {
+        assert!(guards.join().into_iter().all(|result| result.is_ok()), "a worker panicked");
+        assert_eq!(expect_lost(&mesh).process, 2);
+        mesh.abandon();
+    }
 }
 
 #[test]
@@ -228,6 +279,38 @@ fn a_writer_that_is_blocked_comes_free() {
     assert!(expect_lost(&mesh).reason.contains("silent"));
     writer.join().unwrap();
     assert!(started.elapsed() < TIMEOUT + TIMEOUT / 4, "{:?}", started.elapsed());
+}
+
+#[test]
+fn one_that_reads_nothing_silences_us_to_nobody() {
+    let mut hosts = Hosts::new(3);
+    let (mesh, _) = hosts.start(0, |options, _| options.peer_timeout = TIMEOUT);
+    let mut deaf = Raw::joined(1, &hosts.names, TIMEOUT);
+    let mut hears = Raw::joined(2, &hosts.names, TIMEOUT);
+    let mesh = mesh.mesh();
+    // Control messages and data that the first one does not take, though it is alive.
+    for _ in 0..20 {
+        mesh.send(1, vec![0; 1 << 20]).unwrap();
+    }
+    let mut stream = mesh.streams()[1].take().unwrap();
+    let writer = thread::spawn(move || {
+        std::io::Write::write_all(&mut stream, &vec![0; 32 << 20]).unwrap();
+    });
+    let started = Instant::now();
+    let mut beats = 0;
+    while started.elapsed() < 2 * TIMEOUT {
+        deaf.frame(HEARTBEAT, &[]).unwrap();
+        hears.frame(HEARTBEAT, &[]).unwrap();
+        let mut header = [0; 5];
+        hears.tcp.read_exact(&mut header).unwrap();
+        assert_eq!(header, [HEARTBEAT, 0, 0, 0, 0]);
+        beats += 1;
+    }
+    assert!((15..=25).contains(&beats), "{beats} in {:?}", started.elapsed());
+    assert!(!writer.is_finished());
+    assert_eq!(mesh.lost(), None);
+    mesh.abandon();
+    writer.join().unwrap();
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! | `refusals` | somebody who comes in without the secret, of another job, epoch, version or list; a stranger who keeps the run from starting; a refusal that nobody is told of |
 //! | `strangers` | slow, half-open, many and garbage connections that block the right one |
 //! | `losses` | a peer that dies, hangs or sends nonsense and is not named within the time-out; a writer that stays blocked; a timely thread that panics; a neighbour named in place of the lost one |
+//! | `processes` | the same for real processes that are killed and stopped, and for a network that is cut or changes bytes |
 //! | `secrets` | secrets that others can read, or that show in errors and logs |
 //! | `members` | wrong or ambiguous hosts and indices that are taken for right ones |
 //! | `encrypted` | TLS that is none, or that lets the wrong certificate in (feature `tls`) |
@@ -22,6 +23,13 @@
 )]
 
 mod dataflow;
+#[cfg(feature = "tls")]
+mod encrypted;
 mod losses;
+mod members;
+mod processes;
 mod raw;
+mod refusals;
+mod secrets;
+mod strangers;
 mod support;

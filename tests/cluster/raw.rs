@@ -143,10 +143,14 @@ impl Raw {
 
     /// A peer that has joined process 0.
     pub fn joined(from: u32, hosts: &[String], peer_timeout: Duration) -> Raw {
-        let mut raw = Raw::open(&hosts[0], MARKER).unwrap();
+        Raw::joined_as(&Claim::right(from, hosts, peer_timeout))
+    }
+
+    /// A peer that has joined the process that its claim is for.
+    pub fn joined_as(claim: &Claim) -> Raw {
+        let mut raw = Raw::open(&claim.hosts[claim.to as usize], MARKER).unwrap();
         raw.prove().unwrap();
-        let claim = Claim::right(from, hosts, peer_timeout);
-        assert_eq!(raw.claim(&claim).unwrap(), (0, String::new()));
+        assert_eq!(raw.claim(claim).unwrap(), (0, String::new()));
         raw.accept().unwrap();
         raw
     }

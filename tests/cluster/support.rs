@@ -144,7 +144,7 @@ pub fn close(meshes: Vec<Mesh>) {
 /// Messages with their senders.
 pub type Messages = Arc<Mutex<Vec<(usize, Vec<u8>)>>>;
 
-pub fn messages(mesh: &Mesh) -> Arc<Mutex<Vec<(usize, Vec<u8>)>>> {
+pub fn messages(mesh: &Mesh) -> Messages {
     let got = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&got);
     mesh.on_control(Arc::new(move |from, message| into.lock().unwrap().push((from, message))));
