@@ -59,6 +59,9 @@ impl Console {
                 "tables": tables.collect::<Vec<_>>(), "rejects": report.rejects,
                 "wall_s": report.wall.as_secs_f64(),
                 "peak_memory_bytes": report.peak_memory_bytes,
+                "processes": report.processes.len(),
+                "sent_bytes": report.processes.iter().map(|p| p.sent_bytes).sum::<u64>(),
+                "stages": report.stages,
             }));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -50,7 +51,9 @@ pub fn run(args: &RunArgs, console: &Console, quiet: bool, out: &mut dyn Write) 
     let observer = Arc::new(console.clone());
     let options = RunOptions { observer, created_us: source_date_epoch()?, cluster };
     let report = run_with(&job, workers, &options)?;
-    console.finished(&report);
+    if leads {
+        console.finished(&report);
+    }
     if quiet || !leads {
         return Ok(());
     }
@@ -73,7 +76,11 @@ fn summary(report: &Report, workers: usize, out: &mut dyn Write) -> std::io::Res
     let scan = &report.scan;
     let plural = if workers == 1 { "" } else { "s" };
     let wall = seconds(report.wall);
-    writeln!(out, "{}: done in {wall} on {workers} worker{plural}", report.job)?;
+    let each = match report.processes.len() {
+        0 | 1 => String::new(),
+        count => format!("{count} processes of "),
+    };
+    writeln!(out, "{}: done in {wall} on {each}{workers} worker{plural}", report.job)?;
     writeln!(
         out,
         "  rows      {} read, {} rejected, {} events used",
@@ -126,11 +133,43 @@ fn summary(report: &Report, workers: usize, out: &mut dyn Write) -> std::io::Res
     let stages: Vec<String> =
         report.stages.iter().map(|time| format!("{} {}", time.stage, seconds(time.wall))).collect();
     writeln!(out, "  time      {}", stages.join(", "))?;
-    if let Some(peak) = report.peak_memory_bytes {
+    if report.processes.len() > 1 {
+        processes(report, workers, out)?;
+    } else if let Some(peak) = report.peak_memory_bytes {
         writeln!(out, "  memory    {} at the peak", bytes(peak))?;
     }
     if let Some(example) = &report.example {
         writeln!(out, "  example   {example}")?;
     }
     Ok(())
+}
+
+/// Prints what the workers of all processes did, stage by stage, and what went between them.
+fn processes(report: &Report, workers: usize, out: &mut dyn Write) -> std::io::Result<()> {
+    let an_edge = |bytes: u64| bytes as f64 / report.edges.max(1) as f64;
+    let sent = report.processes.iter().map(|process| process.sent_bytes).sum();
+    let count = report.processes.len();
+    let each = if workers == 1 { "1 worker".to_string() } else { format!("{workers} workers") };
+    let (size, edge) = (bytes(sent), an_edge(sent));
+    writeln!(out, "  network   {count} processes of {each}; {size} sent, {edge:.1} bytes an edge")?;
+    for stage in report.stages.iter().filter(|stage| !stage.busy.iter().all(Duration::is_zero)) {
+        let total: Duration = stage.busy.iter().sum();
+        let busiest = stage.busy.iter().max().copied().unwrap_or_default();
+        let skew = busiest.as_secs_f64() * stage.busy.len() as f64 / total.as_secs_f64();
+        let busy: Vec<String> = stage.busy.iter().map(|&busy| seconds(busy)).collect();
+        writeln!(
+            out,
+            "            {}: busy {}; busiest {skew:.2} x the mean; {} sent, {:.1} an edge",
+            stage.stage,
+            busy.join(", "),
+            bytes(stage.sent_bytes),
+            an_edge(stage.sent_bytes),
+        )?;
+    }
+    if let Some(slowest) = report.stages.iter().max_by_key(|stage| stage.wall) {
+        writeln!(out, "  slowest   {}, {}", slowest.stage, seconds(slowest.wall))?;
+    }
+    let peaks = report.processes.iter().filter_map(|process| process.peak_memory_bytes);
+    let peaks: Vec<String> = peaks.map(bytes).collect();
+    writeln!(out, "  memory    {} at the peak of each process", peaks.join(", "))
 }

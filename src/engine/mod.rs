@@ -21,6 +21,7 @@ mod ingest;
 mod message;
 mod observe;
 mod parcel;
+mod progress;
 mod report;
 mod run;
 mod sampling;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::features::{Features, Finished, Goal};
 use super::ingest::begin_read;
 use super::observe::{Observer, Silent};
+use super::progress::Forward;
 use super::report::{FeatureReport, ProcessReport, Report, SampledNode, StageTime};
 use super::shared::{Shared, lock};
 use super::team::{Cluster, Control, Team};
@@ -135,7 +136,9 @@ fn follow(
             .remedy("all processes must read the same files, of equal sizes and times"));
     }
     let staging = Staging::join(&job.out, job.as_of_us, &id)?;
-    let features = execute(job, plan, Goal::Publish { staging, created_us }, team, options)?;
+    let observer = Arc::new(Forward::new(options.observer.clone(), team.post()));
+    let options = RunOptions { observer, ..options.clone() };
+    let features = execute(job, plan, Goal::Publish { staging, created_us }, team, &options)?;
     let own = process_report(&features.shared, team);
     team.say(Some(0), &Control::Done(Box::new(own.clone())));
     team.await_message(|_, message| matches!(message, Control::Published).then_some(()))?;

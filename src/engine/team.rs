@@ -10,11 +10,12 @@
 //! A process that is lost ends the run for all others: nothing is published after it.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::net::TcpListener;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::observe::Event;
 use super::report::ProcessReport;
@@ -57,8 +58,26 @@ pub(super) enum Control {
 /// This process's place among those of a run.
 pub(super) struct Team {
     pub topology: Topology,
-    mesh: Option<Arc<Mesh>>,
+    post: Post,
     desk: Arc<Desk>,
+}
+
+/// The way to the other processes; nowhere if there are none.
+#[derive(Clone)]
+pub(super) struct Post(Option<Arc<Mesh>>);
+
+impl Post {
+    /// Says `message` to process `to`, or to all others.
+    pub fn say(&self, to: Option<usize>, message: &Control) {
+        let Some(mesh) = &self.0 else { return };
+        let Ok(bytes) = postcard::to_stdvec(message) else { return };
+        for process in 0..mesh.processes() {
+            if process != mesh.process() && to.is_none_or(|to| to == process) {
+                // Who cannot be reached is lost, and that shows by itself.
+                let _ = mesh.send(process, bytes.clone());
+            }
+        }
+    }
 }
 
 /// Where control messages arrive.
@@ -87,10 +106,10 @@ impl Team {
         let desk = Arc::new(Desk::default());
         let Some(Cluster { mesh, listener }) = cluster else {
             let topology = Topology { processes: 1, process: 0, threads };
-            return Ok(Team { topology, mesh: None, desk });
+            return Ok(Team { topology, post: Post(None), desk });
         };
         let agreement = Agreement {
-            engine: ENGINE_VERSION.to_string(),
+            engine: format!("{ENGINE_VERSION}, build {}", build()),
             job: format!("{:032x}", xxh3_128(job.canonical.as_bytes())),
             workers: threads as u32,
         };
@@ -103,12 +122,17 @@ impl Team {
         let (messages, losses) = (desk.clone(), desk.clone());
         mesh.on_control(Arc::new(move |from, bytes| messages.receive(from, &bytes)));
         mesh.on_lost(Arc::new(move |lost| losses.lose(lost)));
-        Ok(Team { topology, mesh: Some(Arc::new(mesh)), desk })
+        Ok(Team { topology, post: Post(Some(Arc::new(mesh))), desk })
     }
 
     /// The connections, if there are other processes.
     pub fn mesh(&self) -> Option<&Mesh> {
-        self.mesh.as_deref()
+        self.post.0.as_deref()
+    }
+
+    /// The way to the other processes.
+    pub fn post(&self) -> Post {
+        self.post.clone()
     }
 
     /// Whether this is the process that claims the output and publishes.
@@ -123,20 +147,13 @@ impl Team {
         if let Some(error) = failure {
             shared.fail_here(error);
         }
-        // Without a mesh there is nobody to tell.
-        if let Some(mesh) = &self.mesh {
-            let mesh = mesh.clone();
-            shared.on_failure(Box::new(move |error| {
-                say(&mesh, None, &Control::Failed(error.clone()));
-            }));
-        }
+        let post = self.post.clone();
+        shared.on_failure(Box::new(move |error| post.say(None, &Control::Failed(error.clone()))));
     }
 
     /// Says `message` to process `to`, or to all others.
     pub fn say(&self, to: Option<usize>, message: &Control) {
-        if let Some(mesh) = &self.mesh {
-            say(mesh, to, message);
-        }
+        self.post.say(to, message);
     }
 
     /// Waits for the next message that `pick` takes.
@@ -165,12 +182,12 @@ impl Team {
 
     /// Parts with the others. After a failure of this process alone they must hear of it first.
     pub fn leave(self, failure: Option<&Error>) {
-        let Some(mesh) = self.mesh else { return };
+        let Some(mesh) = self.mesh() else { return };
         let lost = self.desk.lock().lost.is_some();
         if let Some(error) = failure
             && self.desk.lock().failure.is_none()
         {
-            say(&mesh, None, &Control::Failed(error.clone()));
+            self.say(None, &Control::Failed(error.clone()));
         }
         match lost {
             true => mesh.abandon(),
@@ -179,15 +196,23 @@ impl Team {
     }
 }
 
-/// Says `message` to process `to`, or to all others.
-fn say(mesh: &Mesh, to: Option<usize>, message: &Control) {
-    let Ok(bytes) = postcard::to_stdvec(message) else { return };
-    for process in 0..mesh.processes() {
-        if process != mesh.process() && to.is_none_or(|to| to == process) {
-            // Who cannot be reached is lost, and that shows by itself.
-            let _ = mesh.send(process, bytes.clone());
-        }
-    }
+/// XXH3 of the running program, so that two builds of one version are told apart: what they send to one
+/// another need not be the same.
+fn build() -> &'static str {
+    static BUILD: OnceLock<String> = OnceLock::new();
+    BUILD.get_or_init(|| {
+        let hash = || -> std::io::Result<u64> {
+            let mut file = std::fs::File::open(std::env::current_exe()?)?;
+            let (mut hash, mut block) = (Xxh3::new(), vec![0; 1 << 20]);
+            loop {
+                match file.read(&mut block)? {
+                    0 => return Ok(hash.digest()),
+                    read => hash.update(&block[..read]),
+                }
+            }
+        };
+        hash().map_or_else(|_| "unknown".to_string(), |hash| format!("{hash:016x}"))
+    })
 }
 
 impl Desk {

@@ -5,6 +5,7 @@
 //! | `bad_input` | an error without file, place or remedy, a wrong exit code, output of a failed run |
 //! | `bad_output` | the same for outputs that cannot be written, full disks, runs at the same time |
 //! | `kill` | half partitions, staging that stays, a run that Ctrl-C does not end |
+//! | `processes` | several processes: other bytes, a loss that others do not notice, what a killed one leaves |
 //! | `commands` | flags that do nothing, summaries and logs that others cannot read |
 //! | `tiny` | any signal whose published values differ from those derived by hand |
 
@@ -21,5 +22,6 @@ mod bad_input;
 mod bad_output;
 mod commands;
 mod kill;
+mod processes;
 mod support;
 mod tiny;
