@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::console::Console;
 use crate::cluster::{HOSTS_MAX, Membership, MeshOptions, Secret, membership};
-use crate::engine::Cluster;
+use crate::engine::{Cluster, Observer};
 use crate::model::{Error, Result, parse_duration};
 
 /// Environment variable with the number of the attempt at a run.
@@ -98,14 +98,21 @@ impl ClusterArgs {
             _ => (membership(self.hosts.as_deref(), self.process, &env)?, None),
         };
         let Some(membership) = membership else { return Ok(None) };
-        let console = console.clone();
+        let launched = self.rendezvous.is_some();
+        let (log, asked) = (console.clone(), console.clone());
         let mesh = MeshOptions {
             membership,
             secret: Secret::from_env_or_file(self.secret_file.as_deref())?,
             epoch: epoch(env(EPOCH_VARIABLE))?,
             connect_timeout: self.connect_timeout,
             peer_timeout: self.peer_timeout,
-            log: Arc::new(move |line: &str| console.note(line)),
+            log: Arc::new(move |line: &str| {
+                // Where one launcher has started all of them, that they meet is no news.
+                if !(launched && line.ends_with("has joined")) {
+                    log.note(line);
+                }
+            }),
+            interrupted: Arc::new(move || asked.interrupted()),
             #[cfg(feature = "tls")]
             tls: self.tls(),
         };

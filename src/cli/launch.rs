@@ -23,7 +23,10 @@ use crate::model::{Error, ErrorKind, Result};
 /// How often the processes are looked at.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How long processes have to end after one has failed, beyond the peer time-out.
+/// How long processes have to end by themselves after one has failed; then they are asked to.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long they have to end after that, beyond the peer time-out; then they are killed.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Environment variable with the launcher's process id, for the processes that it starts.
@@ -54,7 +57,8 @@ pub fn launch(args: &ClusterArgs, console: &Console) -> Result<()> {
             return Err(failure);
         }
         epoch += 1;
-        console.note(&format!("{failure}: attempt {} of {}", epoch + 1, args.restarts + 1));
+        let reason = if failure.what.is_empty() { "the run failed" } else { &failure.what };
+        console.note(&format!("{reason}: attempt {} of {}", epoch + 1, args.restarts + 1));
     }
 }
 
@@ -117,10 +121,10 @@ fn start(index: usize, folder: &Path, secret: &Secret, epoch: u64) -> std::io::R
     Ok(Member { child, lines, status: None })
 }
 
-/// Waits until all processes have ended. After the first that fails, or an interrupt, the others have
-/// `grace` to follow.
+/// Waits until all processes have ended. After the first that fails, or an interrupt, the others are asked
+/// to end as well, and have `grace` to do so.
 fn supervise(members: &mut [Member], grace: Duration, console: &Console) {
-    let (mut told, mut until) = (false, None);
+    let (mut told, mut ending) = (false, None);
     loop {
         for member in members.iter_mut().filter(|member| member.status.is_none()) {
             match member.child.try_wait() {
@@ -132,14 +136,14 @@ fn supervise(members: &mut [Member], grace: Duration, console: &Console) {
         if members.iter().all(|member| member.status.is_some()) {
             return;
         }
-        if console.interrupted() && !told {
-            told = true;
-            signal(members, Signal::TERM);
-        }
         let failed = members.iter().any(|member| member.status.is_some_and(|s| !s.success()));
-        if failed || told {
-            let until = *until.get_or_insert_with(|| Instant::now() + grace);
-            if Instant::now() > until {
+        if failed || console.interrupted() {
+            let since = ending.get_or_insert_with(Instant::now).elapsed();
+            if !told && (console.interrupted() || since > PATIENCE) {
+                told = true;
+                signal(members, Signal::TERM);
+            }
+            if since > grace {
                 signal(members, Signal::KILL);
             }
         }
@@ -156,20 +160,28 @@ fn signal(members: &[Member], signal: Signal) {
     }
 }
 
-/// Shows what the processes but the first had to say, each line once.
+/// Shows what the processes but the first had to say, each line once. If the first has ended by itself
+/// it has told the error of all.
 fn show_lines(members: &mut [Member], console: &Console) {
+    let told = tells(members);
     let mut shown = BTreeSet::new();
     for (index, member) in members.iter_mut().enumerate() {
         let lines = member.lines.take().and_then(|lines| lines.join().ok()).unwrap_or_default();
         for line in lines {
-            if shown.insert(line.clone()) {
+            if !(told && line.starts_with("error: ")) && shown.insert(line.clone()) {
                 console.raw(&format!("process {index}: {line}"));
             }
         }
     }
 }
 
-/// Why the run failed, from how its processes ended.
+/// Whether the first process has failed and told why.
+fn tells(members: &[Member]) -> bool {
+    let code = members.first().and_then(|member| member.status).and_then(|s| s.code());
+    code.is_some_and(|code| code != 0)
+}
+
+/// Why the run failed, from how its processes ended; without words if the first has told why.
 fn verdict(members: &[Member], interrupted: bool) -> Option<Error> {
     if interrupted {
         return Some(Error::new(ErrorKind::Interrupted, "the run was interrupted"));
@@ -187,15 +199,19 @@ fn verdict(members: &[Member], interrupted: bool) -> Option<Error> {
         ErrorKind::Job,
         ErrorKind::Input,
         ErrorKind::Publish,
-        ErrorKind::Interrupted,
         ErrorKind::Engine,
+        ErrorKind::Interrupted,
     ];
     let found = kinds.into_iter().find_map(|kind| {
         let code = i32::from(kind.exit_code());
         codes().find(|(_, ended)| *ended == code).map(|(index, _)| (index, kind))
     });
     let (index, kind) = found.unwrap_or((0, ErrorKind::Engine));
-    Some(Error::new(kind, format!("process {index} of {} has failed", members.len())))
+    let words = match tells(members) {
+        true => String::new(),
+        false => format!("process {index} of {} has failed", members.len()),
+    };
+    Some(Error::new(kind, words))
 }
 
 /// Has this process end with the launcher that started it, if one did.

@@ -83,7 +83,10 @@ pub fn main(abort: fn()) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            console.error(&error);
+            // One without words has been shown by another process.
+            if !error.what.is_empty() {
+                console.error(&error);
+            }
             ExitCode::from(error.kind.exit_code())
         }
     }

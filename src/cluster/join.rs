@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::model::{Error, Result};
+use crate::model::{Error, ErrorKind, Result};
 
 use super::handshake::{Claim, Finding, Refusal, Role, Session, compare};
 use super::hub::Hub;
@@ -111,6 +111,10 @@ fn no_secret(what: &str) -> Error {
         .remedy(format!("give all processes the same {}", super::SECRET_VARIABLE))
 }
 
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "the run was interrupted")
+}
+
 fn no_listener(error: io::Error) -> Error {
     Error::engine(format!("cannot listen for the other processes: {error}"))
 }
@@ -134,6 +138,9 @@ fn bind(options: &MeshOptions, deadline: Instant) -> Result<TcpListener> {
             }
             Err(error) => error,
         };
+        if (options.interrupted)() {
+            return Err(interrupted());
+        }
         let passing = !matches!(
             error.kind(),
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied
@@ -321,6 +328,9 @@ fn respond(joining: &Joining, link: &mut Link) -> std::result::Result<usize, Ref
 /// Accepts until all are there.
 fn accept_until_complete(joining: &Arc<Joining>, listener: &TcpListener) -> Result<()> {
     loop {
+        if (joining.options.interrupted)() {
+            joining.fail(interrupted());
+        }
         if let Some(error) = joining.failure() {
             joining.hub.tell_leaving(joining.hub.process, &error.what);
             return Err(error);

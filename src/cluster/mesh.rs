@@ -26,6 +26,8 @@ pub struct MeshOptions {
     pub peer_timeout: Duration,
     /// Takes what happens on the way, a line each.
     pub log: Log,
+    /// Asked now and then while it waits for others; `true` gives up.
+    pub interrupted: Arc<dyn Fn() -> bool + Send + Sync>,
     /// TLS on all connections.
     #[cfg(feature = "tls")]
     pub tls: Option<super::TlsFiles>,

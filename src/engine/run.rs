@@ -89,7 +89,8 @@ pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Rep
         clear_dead(&job.out, job.as_of_us);
     }
     team.leave(outcome.as_ref().err());
-    outcome
+    // What another process has failed with comes first: an own error only follows from it.
+    outcome.map_err(|error| team.failure().unwrap_or(error))
 }
 
 /// The run of process 0: it claims the output, and publishes.

@@ -180,8 +180,13 @@ impl Team {
         self.desk.lock().lost.clone()
     }
 
+    /// The error of another process, or the loss of one, if the run ends for that reason.
+    pub fn failure(&self) -> Option<Error> {
+        self.desk.lock().failure.clone()
+    }
+
     /// Parts with the others. After a failure of this process alone they must hear of it first.
-    pub fn leave(self, failure: Option<&Error>) {
+    pub fn leave(&self, failure: Option<&Error>) {
         let Some(mesh) = self.mesh() else { return };
         let lost = self.desk.lock().lost.is_some();
         if let Some(error) = failure

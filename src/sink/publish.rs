@@ -62,8 +62,9 @@ impl Staging {
 /// the one that held it.
 pub fn clear_dead(root: &Path, as_of_us: i64) {
     let (date, tmp) = (format_date(as_of_us), root.join(TMP));
+    // The lock of a process that has just died may be held for a moment longer than its connections.
     if tmp.is_dir()
-        && let Ok(Some(_lock)) = PartitionLock::try_take(&tmp, &date)
+        && let Ok(_lock) = PartitionLock::take(&tmp, &date)
     {
         // What cannot be removed now is removed by the next run.
         let _ = recover(root, &tmp, &date);

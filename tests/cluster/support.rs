@@ -73,6 +73,7 @@ impl Hosts {
             connect_timeout: Duration::from_secs(20),
             peer_timeout: Duration::from_secs(10),
             log: Arc::new(move |line| log.push(line)),
+            interrupted: Arc::new(|| false),
             #[cfg(feature = "tls")]
             tls: None,
         };

@@ -155,6 +155,7 @@ pub fn run_all(job: &Job, (processes, workers): Topology) -> Vec<Result<Report, 
             connect_timeout: Duration::from_secs(60),
             peer_timeout: Duration::from_secs(30),
             log: Arc::new(|_| ()),
+            interrupted: Arc::new(|| false),
             #[cfg(feature = "tls")]
             tls: None,
         };
