@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{EventRun, PairRun, Shard};
+use crate::graph::{PairRun, Shard};
 use crate::kernels::aggregate::EventTotals;
 use crate::model::{Keys, Side};
 
@@ -33,11 +33,11 @@ pub(super) enum Load {
     /// Events per cell of left nodes.
     Counts(Vec<u64>),
     /// Events of a range of left nodes.
-    Events(EventRun),
+    Events(Vec<PairRun>),
     /// Degrees of a range of left nodes, or of all right nodes.
     Degrees(bool, Vec<u32>),
-    /// Pairs of a range of right nodes.
-    Pairs(PairRun),
+    /// Edges of a range of right nodes.
+    Pairs(Vec<PairRun>),
     /// A finished range of an adjacency.
     Shard(bool, Shard),
     /// Totals over the events of a worker's ranges.
