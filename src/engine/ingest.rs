@@ -20,19 +20,15 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::operator::source;
 
 use super::block::{Block, Load, side_of};
+use super::owners::{by_range, owned, owner, pieces};
 use super::stage::{Blocks, Place, gather};
 use crate::graph::{
-    Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, LeftShard, NodeSet, PairPacking,
-    PairRun, Ranges, RightShard, Shard, Share, merge_keys, ranks,
+    Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, LeftShard, NodeSet, PairPacking, Ranges,
+    RightShard, Shard, Share, merge_keys, ranks,
 };
 use crate::kernels::aggregate::EventTotals;
 use crate::model::{EventBatch, Keys, Reject, Result, Side};
 use crate::source::EventSink;
-
-/// Ranges a worker at least, so that loads can be even.
-const RANGES_A_WORKER: usize = 4;
-/// Events a range at most, so that the sort of a range stays in the second-level cache.
-const EVENTS_A_RANGE: u64 = 1 << 15;
 
 /// What a worker keeps from one operator to the next.
 #[derive(Default)]
@@ -193,18 +189,6 @@ fn ids<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blocks<'s
     })
 }
 
-/// The worker that owns range `range` of `pieces`. A worker's ranges are neighbours, so that what it
-/// has for them is in ascending order of node.
-fn owner(place: &Place, range: usize, pieces: usize) -> usize {
-    range * place.shared.workers / pieces
-}
-
-/// How many ranges to cut `events` into.
-fn pieces(place: &Place, events: u64) -> usize {
-    let by_size = events.div_ceil(EVENTS_A_RANGE) as usize;
-    by_size.max(place.shared.workers * RANGES_A_WORKER)
-}
-
 /// Fails the run if more rows are bad than the job allows, or an action is misspelt; called when all
 /// workers have read.
 fn check_rows(place: &Place) -> Result<()> {
@@ -289,27 +273,6 @@ fn all_kept(kept: &(NodeSet, NodeSet)) -> bool {
 /// How events are packed on their way to the owners of left ranges.
 fn left_packing(place: &Place, ranges: &Ranges) -> Result<PairPacking> {
     Ok(PairPacking::new(ranges, place.shared.provisional[1].get()?.len()))
-}
-
-/// The ranges that the worker owns.
-fn owned(place: &Place, ranges: &Ranges) -> std::ops::Range<usize> {
-    let mine = |&range: &usize| owner(place, range, ranges.len()) == place.worker;
-    let first = (0..ranges.len()).find(mine).unwrap_or(ranges.len());
-    first..first + (first..ranges.len()).take_while(mine).count()
-}
-
-/// The runs of each of the ranges `owned`, in the order of their senders.
-fn by_range(inbox: Vec<Block>, owned: &std::ops::Range<usize>) -> Vec<Vec<PairRun>> {
-    let mut runs = vec![Vec::new(); owned.len()];
-    for block in inbox {
-        if let Load::Events(part) | Load::Pairs(part) = block.load
-            && let Some(runs) =
-                (block.tag as usize).checked_sub(owned.start).and_then(|i| runs.get_mut(i))
-        {
-            runs.extend(part);
-        }
-    }
-    runs
 }
 
 /// Degrees for worker 0: of the worker's range of left nodes, and of all right nodes within it.

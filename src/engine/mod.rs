@@ -17,6 +17,7 @@ mod feature_loop;
 mod features;
 mod ingest;
 mod observe;
+mod owners;
 mod report;
 mod run;
 mod shared;

@@ -4,15 +4,21 @@
 //! side below. Where the widest range leaves room the words have 32 bits, which halves what moves.
 //!
 //! A [`Dealer`] fills one run of [`RUN_PAIRS`] for each range at a time. Runs are short, so that
-//! they take the memory of the blocks that are dealt out instead of new pages from the system.
+//! they take the memory of the blocks that are dealt out instead of new pages from the system. That
+//! memory has left the caches, and stores wait for it in order, so each push asks for the line
+//! that the range will fill next.
 
 use serde::{Deserialize, Serialize};
 
 use super::Ranges;
+use crate::kernels::prefetch::prefetch;
 use crate::kernels::radix::PackedWord;
 
 /// Pairs of a run at most.
 const RUN_PAIRS: usize = 2048;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Packed pairs; [`PairPacking`] says how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +109,13 @@ impl Pairs {
     }
 }
 
+/// Appends `value`, and asks for the line after its own.
+#[inline(always)]
+fn push_ahead<T>(values: &mut Vec<T>, value: T) {
+    prefetch(values, values.len() + LINE / size_of::<T>());
+    values.push(value);
+}
+
 /// A word that pairs are packed into.
 pub(super) trait PairWord: PackedWord {
     fn wrap(words: Vec<Self>) -> Pairs;
@@ -165,12 +178,12 @@ impl<W: PairWord> Dealer<W> {
             self.renew(range);
         }
         let open = &mut self.open[range];
-        open.words.push(W::from_bits(pair));
+        push_ahead(&mut open.words, W::from_bits(pair));
         if let Some(&age_action) = age_action {
-            open.age_action.push(age_action);
+            push_ahead(&mut open.age_action, age_action);
         }
         if let Some(&weight) = weight {
-            open.weight.push(weight);
+            push_ahead(&mut open.weight, weight);
         }
     }
 

@@ -96,9 +96,10 @@ impl Shard {
         let mut dealer = Dealer::<W>::new(ranges.len(), false, !weights.is_empty());
         let first: Vec<u32> = (0..ranges.len()).map(|index| ranges.range(index).start).collect();
         for (left, row) in self.range.clone().zip(offsets.windows(2)) {
-            for at in row[0] as usize..row[1] as usize {
-                let range = ranges.of(targets[at]);
-                let pair = packing.pack(targets[at] - first[range], left);
+            let row = row[0] as usize..row[1] as usize;
+            for (at, &right) in row.clone().zip(&targets[row]) {
+                let range = ranges.of(right);
+                let pair = packing.pack(right - first[range], left);
                 dealer.push(range, pair, None, weights.get(at));
             }
         }
