@@ -139,8 +139,14 @@ def works(data, bench, python):
         run = ours("ms_per_seed", "w2", csr, out, seeds, SEEDS, f"accuracy = {accuracy}")
         return lambda: run() / 1e3
 
-    def w5(path, workers, key):
-        return ours(key, "w5", path, "user_id", "pin_id", workers, "ts")
+    def w5(path, workers, cap):
+        return [bench, "w5", path, "user_id", "pin_id", workers, "ts", cap]
+
+    def cpu(command):
+        return lambda: process_cpu(*command)[0]
+
+    def pairs(workers):
+        return ours("wall_s", "w5", data / "edges.parquet", "user_id", "pin_id", workers)
 
     def duckdb(path):
         return lambda: float(re.search(r"CPU ([\d.]+)", output(python, "-c", DUCKDB, path))[1])
@@ -160,9 +166,11 @@ def works(data, bench, python):
         "w2-0.99: a seed / C++": (w2("0.99"), walk),
         "w2-0.999: a seed / C++": (w2("0.999"), walk),
         "w3: PageRank, 20 iterations / C++": (ours("cpu_s", "w3", csr, 1), floor("w3", csr, 1)),
-        "w5: repeated pairs and times / DuckDB": (w5(repeated, 1, "busy_s"), duckdb(repeated)),
-        "w5-2: 2 workers, wall / 1 worker": (w5(repeated, 2, "wall_s"), w5(repeated, 1, "wall_s")),
-        "job: process / similaripy": (lambda: process_cpu(*run)[0], lambda: process_cpu(*similaripy)[0]),
+        "w5: repeated pairs and times / DuckDB": (cpu(w5(repeated, 1, 2000)), duckdb(repeated)),
+        "w5-cap: every second user beyond the cap / DuckDB": (cpu(w5(repeated, 1, 20)), duckdb(repeated)),
+        "w5-2: 2 workers, wall / 1 worker": (ours("wall_s", *w5(repeated, 2, 2000)[1:]), ours("wall_s", *w5(repeated, 1, 2000)[1:])),
+        "w5-pairs-2: pairs only, 2 workers, wall / 1 worker": (pairs(2), pairs(1)),
+        "job: process / similaripy": (cpu(run), cpu(similaripy)),
         "memory: MB of the job / similaripy": (lambda: process_cpu(*run)[1], lambda: process_cpu(*similaripy)[1]),
         "spark: process / PySpark": (
             lambda: process_cpu(*run)[0],

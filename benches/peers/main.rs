@@ -4,7 +4,7 @@
 //!     cargo bench --bench peers -- w1 CSR THREADS OUT [KEY=VALUE ...]          co_engagement
 //!     cargo bench --bench peers -- w2 CSR OUT SEEDS COUNT [KEY=VALUE ...]      personalized_pagerank
 //!     cargo bench --bench peers -- w3 CSR THREADS [KEY=VALUE ...]              pagerank
-//!     cargo bench --bench peers -- w5 PARQUET LEFT RIGHT WORKERS [TIME]        Parquet to both CSRs
+//!     cargo bench --bench peers -- w5 PARQUET LEFT RIGHT WORKERS [TIME CAP]    Parquet to both CSRs
 //!
 //! CSR is `int64 left, right, edges; int64 offsets[left + 1]; int32 targets[edges]`, little-endian.
 //! OUT gets `int64 rows, k; int32 ids[rows * k]` (padded with -1) `; float32 scores[rows * k]`.
@@ -36,8 +36,8 @@ fn main() -> Outcome<()> {
         }
         ["w3", csr, threads, params @ ..] => w3(csr, threads.parse()?, params),
         ["w5", parquet, left, right, workers] => w5(parquet, (left, right, None), workers.parse()?),
-        ["w5", parquet, left, right, workers, time] => {
-            w5(parquet, (left, right, Some(time)), workers.parse()?)
+        ["w5", parquet, left, right, workers, time, cap] => {
+            w5(parquet, (left, right, Some((time, cap.parse()?))), workers.parse()?)
         }
         // `cargo test --benches` and `cargo bench` run every target without arguments of ours.
         _ => {
@@ -117,17 +117,17 @@ fn w3(csr: &str, threads: usize, params: &[&str]) -> Outcome<()> {
 }
 
 /// The engine's ingestion, from Parquet to both adjacencies: a job
-/// whose only feature takes one pass over the graph. With times, the most recent 2,000 edges of a
-/// left node are kept, so that the time of each pair's latest event matters.
+/// whose only feature takes one pass over the graph. With times, the most recent edges of a left node
+/// are kept, up to a cap: the time of each pair's latest event matters for nodes beyond it.
 fn w5(
     parquet: &str,
-    (left, right, time): (&str, &str, Option<&str>),
+    (left, right, capped): (&str, &str, Option<(&str, u32)>),
     workers: usize,
 ) -> Outcome<()> {
     let out = tempfile::tempdir()?;
     let mut job = Job::builder();
-    if let Some(time) = time {
-        job = job.time_column(time).left_degree_max(2000);
+    if let Some((time, cap)) = capped {
+        job = job.time_column(time).left_degree_max(cap);
     }
     let job = job
         .name("w5")

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::parcel::Addressed;
 use super::wire::{self, Bytes, Malformed, Sink, Wire};
-use crate::graph::{Csr, EventRun, NodeSet, PairRun, Ranges, Shard};
+use crate::graph::{Csr, NodeSet, PairRun, Pairs, Ranges, Shard};
 use crate::kernels::aggregate::{EventTotals, SideTotals};
 use crate::model::{Keys, Reject, ScanStats, Side};
 
@@ -37,11 +37,11 @@ pub(super) enum Load {
     /// Events per cell of left nodes.
     Counts(Vec<u64>),
     /// Events of a range of left nodes.
-    Events(EventRun),
+    Events(Vec<PairRun>),
     /// Degrees of a range of left nodes, or of all right nodes.
     Degrees(Side, Vec<u32>),
-    /// Pairs of a range of right nodes.
-    Pairs(PairRun),
+    /// Edges of a range of right nodes.
+    Pairs(Vec<PairRun>),
     /// A finished range of the adjacency of a side.
     Shard(Side, Arc<Shard>),
     /// Totals over the events of a worker's ranges.
@@ -82,18 +82,13 @@ impl Wire for Block {
             }
             Load::Keys(side, keys) => put_keys(*side, keys, to),
             Load::Counts(counts) => wire::put_array(counts, to),
-            Load::Events(run) => {
-                wire::put_array(&run.pairs, to);
-                wire::put_array(&run.age_action, to);
-                wire::put_array(&run.weight, to);
+            Load::Events(runs) | Load::Pairs(runs) => {
+                wire::put_number(runs.len() as u64, to);
+                runs.iter().for_each(|run| put_run(run, to));
             }
             Load::Degrees(side, degrees) => {
                 put_side(*side, to);
                 wire::put_array(degrees, to);
-            }
-            Load::Pairs(run) => {
-                wire::put_array(&run.pairs, to);
-                wire::put_array(&run.weight, to);
             }
             Load::Shard(side, shard) => {
                 put_side(*side, to);
@@ -127,16 +122,9 @@ impl Wire for Block {
             1 => Load::Scan(wire::get_record(from)?, wire::get_record(from)?),
             2 => Load::Keys(get_side(from)?, get_keys(from)?),
             3 => Load::Counts(wire::get_array(from)?),
-            4 => Load::Events(EventRun {
-                pairs: wire::get_array(from)?,
-                age_action: wire::get_array(from)?,
-                weight: wire::get_array(from)?,
-            }),
+            4 => Load::Events(get_runs(from)?),
             5 => Load::Degrees(get_side(from)?, wire::get_array(from)?),
-            6 => Load::Pairs(PairRun {
-                pairs: wire::get_array(from)?,
-                weight: wire::get_array(from)?,
-            }),
+            6 => Load::Pairs(get_runs(from)?),
             7 => Load::Shard(get_side(from)?, Arc::new(get_shard(from)?)),
             8 => Load::Totals(get_totals(from)?),
             9 => Load::Shared(ForSlot::Dictionary(get_side(from)?, Arc::new(get_keys(from)?))),
@@ -210,6 +198,39 @@ fn get_keys(from: &mut Bytes<'_>) -> Result<Keys, Malformed> {
         }
         _ => Err(Malformed("it is no type of keys")),
     }
+}
+
+fn put_run(run: &PairRun, to: &mut dyn Sink) {
+    match &run.pairs {
+        Pairs::Narrow(words) => {
+            wire::put_number(0, to);
+            wire::put_array(words, to);
+        }
+        Pairs::Wide(words) => {
+            wire::put_number(1, to);
+            wire::put_array(words, to);
+        }
+    }
+    wire::put_array(&run.age_action, to);
+    wire::put_array(&run.weight, to);
+}
+
+fn get_runs(from: &mut Bytes<'_>) -> Result<Vec<PairRun>, Malformed> {
+    let mut runs = Vec::new();
+    for _ in 0..wire::get_index(from)? {
+        let pairs = match wire::get_number(from)? {
+            0 => Pairs::Narrow(wire::get_array(from)?),
+            1 => Pairs::Wide(wire::get_array(from)?),
+            _ => return Err(Malformed("it is no width of pairs")),
+        };
+        let (age_action, weight) = (wire::get_array(from)?, wire::get_array::<i64>(from)?);
+        let fits = |length: usize| length == 0 || length == pairs.len();
+        if !fits(age_action.len()) || !fits(weight.len()) {
+            return Err(Malformed("columns of events differ"));
+        }
+        runs.push(PairRun { pairs, age_action, weight });
+    }
+    Ok(runs)
 }
 
 fn get_shard(from: &mut Bytes<'_>) -> Result<Shard, Malformed> {
@@ -307,15 +328,16 @@ mod tests {
             reason: "empty".into(),
             value: String::new(),
         };
+        let run = |pairs| PairRun { pairs, age_action: vec![3, 4], weight: Vec::new() };
         for load in [
             Load::Ready,
             Load::Scan(stats, vec![reject]),
             Load::Keys(Side::Left, Keys::Int64(vec![-1, 5])),
             Load::Keys(Side::Right, text.clone()),
             Load::Counts(vec![1, 2]),
-            Load::Events(EventRun { pairs: vec![[1, 2]], age_action: vec![3], weight: vec![4] }),
+            Load::Events(vec![run(Pairs::Narrow(vec![7, 8])), run(Pairs::Wide(vec![1 << 40, 9]))]),
             Load::Degrees(Side::Right, vec![1, 2, 3]),
-            Load::Pairs(PairRun { pairs: vec![[5, 6]], weight: vec![] }),
+            Load::Pairs(vec![run(Pairs::Narrow(vec![5, 6]))]),
             Load::Shard(Side::Left, shard),
             Load::Totals(totals.clone()),
             Load::Shared(ForSlot::Dictionary(Side::Right, Arc::new(text))),

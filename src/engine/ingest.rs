@@ -19,21 +19,17 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::operator::source;
 
 use super::block::{Block, ForSlot, Load};
+use super::owners::{by_range, owned, owner, pieces};
 use super::parcel::Builder;
 use super::shared::Shared;
 use super::stage::{Blocks, Place, gather};
 use crate::graph::{
-    Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, NodeSet, PairRun, Ranges, Shard, Share,
-    build_right_shard, build_shard, merge_keys, ranks,
+    Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, LeftShard, NodeSet, PairPacking, Ranges,
+    RightShard, Shard, Share, merge_keys, ranks,
 };
 use crate::kernels::aggregate::EventTotals;
 use crate::model::{EventBatch, Keys, Reject, Result, Side};
 use crate::source::EventSink;
-
-/// Ranges a worker at least, so that loads can be even.
-const RANGES_A_WORKER: usize = 4;
-/// Events a range at most, so that the sort of a range stays in the second-level cache.
-const EVENTS_A_RANGE: u64 = 1 << 16;
 
 /// What a worker keeps from one operator to the next.
 #[derive(Default)]
@@ -41,7 +37,7 @@ struct Local {
     share: Option<Share>,
     keys: Vec<Keys>,
     ranks: [Vec<u32>; 2],
-    shards: Vec<Shard>,
+    shard: Option<Shard>,
     totals: Option<EventTotals>,
 }
 
@@ -198,18 +194,6 @@ fn ids<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blocks<'s
     })
 }
 
-/// The worker that owns range `range` of `pieces`. A worker's ranges are neighbours, so that what it
-/// has for them is in ascending order of node.
-fn owner(place: &Place, range: usize, pieces: usize) -> usize {
-    range * place.shared.topology.workers() / pieces
-}
-
-/// How many ranges to cut `events` into.
-fn pieces(place: &Place, events: u64) -> usize {
-    let by_size = events.div_ceil(EVENTS_A_RANGE) as usize;
-    by_size.max(place.shared.topology.workers() * RANGES_A_WORKER)
-}
-
 /// Adds up what all processes have read. Fails the run if more rows are bad than the job allows, or an
 /// action is misspelt.
 fn check_rows(place: &Place, inbox: Vec<Block>) -> Result<()> {
@@ -247,13 +231,14 @@ fn edges<'scope>(
         let ranges = here.shared.left_ranges.get()?;
         let ranks = std::mem::take(&mut local.ranks);
         let Some(share) = local.share.take() else { return Ok(Vec::new()) };
-        let runs = share.partition(&ranks[0], &ranks[1], &ranges);
+        let packing = left_packing(&here, &ranges)?;
+        let runs = share.partition(&ranks[0], &ranks[1], &ranges, packing);
         let pieces = runs.len();
         Ok(runs
             .into_iter()
             .enumerate()
-            .map(|(range, run)| {
-                here.block(owner(&here, range, pieces), range as u64, Load::Events(run))
+            .map(|(range, runs)| {
+                here.block(owner(&here, range, pieces), range as u64, Load::Events(runs))
             })
             .collect())
     });
@@ -262,19 +247,20 @@ fn edges<'scope>(
         let mut local = local.borrow_mut();
         let ranges = here.shared.left_ranges.get()?;
         let rights = here.shared.provisional[1].get()?.len();
-        let mut inbox = inbox.into_iter().peekable();
-        while let Some(tag) = inbox.peek().map(|block| block.tag) {
-            let mut runs = Vec::new();
-            while let Some(block) = inbox.next_if(|block| block.tag == tag) {
-                if let Load::Events(run) = block.load {
-                    runs.push(run);
-                }
-            }
-            let range = ranges.range(tag as usize);
-            let shard = build_shard(runs, range, rights, &rules, &mut local.totals);
-            local.shards.push(shard);
+        let owned = owned(&here, &ranges);
+        let mut runs = by_range(inbox, &owned);
+        let events = runs.iter().flatten().map(|run| run.pairs.len()).sum();
+        let packing = left_packing(&here, &ranges)?;
+        let first = ranges.range(owned.start).start;
+        let mut shard = LeftShard::new(first, events, packing, rights, &rules);
+        for (index, runs) in owned.zip(runs.iter_mut().map(std::mem::take)) {
+            shard.add(runs, ranges.range(index));
         }
-        Ok(degrees(&here, &local.shards, rights))
+        let (shard, totals) = shard.finish();
+        local.totals = totals;
+        let blocks = degrees(&here, &shard, rights);
+        local.shard = Some(shard);
+        Ok(blocks)
     });
     let blocks = keep(blocks, place, 0);
     let (here, local) = (place.clone(), state);
@@ -284,10 +270,11 @@ fn edges<'scope>(
         if all_kept(&kept) {
             return Ok(Vec::new());
         }
-        let shards = std::mem::take(&mut local.shards);
-        local.shards = shards.into_iter().map(|shard| shard.filter(&kept.0, &kept.1)).collect();
-        let rights = here.shared.provisional[1].get()?.len();
-        Ok(degrees(&here, &local.shards, rights))
+        let Some(shard) = local.shard.take() else { return Ok(Vec::new()) };
+        let shard = shard.filter(&kept.0, &kept.1);
+        let blocks = degrees(&here, &shard, here.shared.provisional[1].get()?.len());
+        local.shard = Some(shard);
+        Ok(blocks)
     });
     keep(blocks, place, 1)
 }
@@ -296,17 +283,20 @@ fn all_kept(kept: &(NodeSet, NodeSet)) -> bool {
     kept.0.is_full() && kept.1.is_full()
 }
 
-/// Degrees for worker 0: of each range of left nodes, and of all right nodes within the shards.
-fn degrees(place: &Place, shards: &[Shard], rights: usize) -> Vec<Block> {
+/// How events are packed on their way to the owners of left ranges.
+fn left_packing(place: &Place, ranges: &Ranges) -> Result<PairPacking> {
+    Ok(PairPacking::new(ranges, place.shared.provisional[1].get()?.len()))
+}
+
+/// Degrees for worker 0: of the worker's range of left nodes, and of all right nodes within it.
+fn degrees(place: &Place, shard: &Shard, rights: usize) -> Vec<Block> {
     let mut right = vec![0u32; rights];
-    let mut blocks = Vec::new();
-    for shard in shards {
-        shard.add_degrees(&mut right);
-        let tag = u64::from(shard.range.start);
-        blocks.push(place.block(0, tag, Load::Degrees(Side::Left, shard.left_degrees())));
-    }
-    blocks.push(place.block(0, u64::MAX, Load::Degrees(Side::Right, right)));
-    blocks
+    shard.add_degrees(&mut right);
+    let tag = u64::from(shard.range.start);
+    vec![
+        place.block(0, tag, Load::Degrees(Side::Left, shard.left_degrees())),
+        place.block(0, u64::MAX, Load::Degrees(Side::Right, right)),
+    ]
 }
 
 /// Worker 0 decides from the degrees which nodes are kept: in pass 0 those with enough edges, in
@@ -384,14 +374,12 @@ fn adjacency<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blo
             }
         }
         let mut blocks = Vec::new();
-        for shard in std::mem::take(&mut local.shards) {
+        if let Some(shard) = local.shard.take() {
             let shard = shard.renumber(&kept.0, &kept.1);
-            let tag = u64::from(shard.range.start);
-            for (range, run) in shard.scatter(&ranges).into_iter().enumerate() {
-                // The tag orders first by right range, then by left range.
-                let tag = (range as u64) << 32 | tag;
+            let runs = shard.scatter(&ranges, PairPacking::new(&ranges, kept.0.count()));
+            for (range, runs) in runs.into_iter().enumerate() {
                 let to = owner(&here, range, ranges.len());
-                blocks.push(here.block(to, tag, Load::Pairs(run)));
+                blocks.push(here.block(to, range as u64, Load::Pairs(runs)));
             }
             blocks.extend(to_keepers(&here, Side::Left, shard));
         }
@@ -403,23 +391,21 @@ fn adjacency<'scope>(blocks: Blocks<'scope>, place: &Place, state: State) -> Blo
     let here = place.clone();
     let blocks = gather(blocks, "transpose", "adjacency", place, move |inbox| {
         let ranges = here.shared.right_ranges.get()?;
-        let (mut runs, mut blocks) = (Vec::<(usize, Vec<PairRun>)>::new(), Vec::new());
-        for block in inbox {
-            match block.load {
-                Load::Pairs(run) => {
-                    let range = (block.tag >> 32) as usize;
-                    match runs.last_mut() {
-                        Some((last, runs)) if *last == range => runs.push(run),
-                        _ => runs.push((range, vec![run])),
-                    }
-                }
-                load => blocks.push(here.block(block.to, block.tag, load)),
-            }
+        let lefts = here.shared.kept[1].get()?.0.count();
+        let (pairs, others): (Vec<_>, Vec<_>) =
+            inbox.into_iter().partition(|block| matches!(block.load, Load::Pairs(_)));
+        let pass_on = |block: Block| here.block(block.to, block.tag, block.load);
+        let mut blocks: Vec<Block> = others.into_iter().map(pass_on).collect();
+        // A worker's left nodes come before those of the next, so senders are in order of left node.
+        let owned = owned(&here, &ranges);
+        let mut runs = by_range(pairs, &owned);
+        let edges = runs.iter().flatten().map(|run| run.pairs.len()).sum();
+        let first = ranges.range(owned.start).start;
+        let mut shard = RightShard::new(first, edges, PairPacking::new(&ranges, lefts));
+        for (index, runs) in owned.zip(runs.iter_mut().map(std::mem::take)) {
+            shard.add(runs, ranges.range(index));
         }
-        for (range, runs) in runs {
-            let shard = build_right_shard(runs, ranges.range(range));
-            blocks.extend(to_keepers(&here, Side::Right, shard));
-        }
+        blocks.extend(to_keepers(&here, Side::Right, shard.finish()));
         Ok(blocks)
     });
     assemble(blocks, place)

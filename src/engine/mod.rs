@@ -20,6 +20,7 @@ mod hands;
 mod ingest;
 mod message;
 mod observe;
+mod owners;
 mod parcel;
 mod progress;
 mod report;

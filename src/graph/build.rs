@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, NodeSet, PairRun, Ranges, Shard, Share,
-    build_right_shard, build_shard, merge_keys, ranks,
+    Cells, Csr, Dictionary, EdgeRules, EventLayout, Graph, LeftShard, NodeSet, PairPacking, Ranges,
+    RightShard, Shard, Share, merge_keys, ranks,
 };
 use crate::kernels::aggregate::EventTotals;
 use crate::model::{EventBatch, Side, SideNames};
@@ -38,9 +38,9 @@ pub fn build(
     }
     let (left, left_ranks) = number(&mut parts, Side::Left);
     let (right, right_ranks) = number(&mut parts, Side::Right);
-    let (shards, events) =
+    let (shard, events) =
         edges(parts, (&left, &left_ranks), (&right, &right_ranks), ranges, &rules.edges);
-    finish(shards, events, left, right, ranges, rules)
+    finish(shard, events, left, right, ranges, rules)
 }
 
 /// The dictionary of `side`, and the rank in it of each key of each share.
@@ -51,14 +51,14 @@ fn number(parts: &mut [Share], side: Side) -> (Dictionary, Vec<Vec<u32>>) {
     (dictionary, found)
 }
 
-/// The de-duplicated edges by range of left nodes, and the totals over all events.
+/// The de-duplicated edges, and the totals over all events.
 fn edges(
     parts: Vec<Share>,
     (left, left_ranks): (&Dictionary, &[Vec<u32>]),
     (right, right_ranks): (&Dictionary, &[Vec<u32>]),
     ranges: usize,
     rules: &EdgeRules,
-) -> (Vec<Shard>, Option<EventTotals>) {
+) -> (Shard, Option<EventTotals>) {
     let cells = Cells::new(left.len());
     let mut load = vec![0; cells.len()];
     for (share, ranks) in parts.iter().zip(left_ranks) {
@@ -67,49 +67,49 @@ fn edges(
         }
     }
     let cut = Ranges::by_load(&cells, &load, ranges);
+    let packing = PairPacking::new(&cut, right.len());
+    let events = parts.iter().map(Share::len).sum();
     let mut runs = vec![Vec::new(); cut.len()];
     for (share, (left_ranks, right_ranks)) in
         parts.into_iter().zip(left_ranks.iter().zip(right_ranks))
     {
-        let pieces = share.partition(left_ranks, right_ranks, &cut);
-        runs.iter_mut().zip(pieces).for_each(|(runs, run)| runs.push(run));
+        let pieces = share.partition(left_ranks, right_ranks, &cut, packing);
+        runs.iter_mut().zip(pieces).for_each(|(runs, piece)| runs.extend(piece));
     }
-    let mut totals = None;
-    let shards = (0..)
-        .zip(runs)
-        .map(|(index, runs)| build_shard(runs, cut.range(index), right.len(), rules, &mut totals));
-    let shards = shards.collect();
-    (shards, totals)
+    let mut shard = LeftShard::new(0, events, packing, right.len(), rules);
+    for (index, runs) in runs.into_iter().enumerate() {
+        shard.add(runs, cut.range(index));
+    }
+    shard.finish()
 }
 
-/// Left and right degrees over `shards` of ascending ranges.
-fn degrees(shards: &[Shard], rights: usize) -> (Vec<u32>, Vec<u32>) {
-    let left = shards.iter().flat_map(Shard::left_degrees).collect();
+/// Left and right degrees.
+fn degrees(shard: &Shard, rights: usize) -> (Vec<u32>, Vec<u32>) {
     let mut right = vec![0; rights];
-    shards.iter().for_each(|shard| shard.add_degrees(&mut right));
-    (left, right)
+    shard.add_degrees(&mut right);
+    (shard.left_degrees(), right)
 }
 
 /// Filters, renumbers and transposes.
 fn finish(
-    mut shards: Vec<Shard>,
+    mut shard: Shard,
     events: Option<EventTotals>,
     left: Dictionary,
     right: Dictionary,
     ranges: usize,
     rules: &BuildRules,
 ) -> Graph {
-    let (mut left_degrees, mut right_degrees) = degrees(&shards, right.len());
+    let (mut left_degrees, mut right_degrees) = degrees(&shard, right.len());
     if rules.left_degree_min > 1 || rules.right_degree_min > 1 {
         let keep_left = NodeSet::from_degrees(&left_degrees, rules.left_degree_min);
         let keep_right = NodeSet::from_degrees(&right_degrees, rules.right_degree_min);
-        shards = shards.into_iter().map(|shard| shard.filter(&keep_left, &keep_right)).collect();
-        (left_degrees, right_degrees) = degrees(&shards, right.len());
+        shard = shard.filter(&keep_left, &keep_right);
+        (left_degrees, right_degrees) = degrees(&shard, right.len());
     }
     let kept_left = NodeSet::from_degrees(&left_degrees, 1);
     let kept_right = NodeSet::from_degrees(&right_degrees, 1);
     right_degrees.retain(|&degree| degree > 0);
-    shards = shards.into_iter().map(|shard| shard.renumber(&kept_left, &kept_right)).collect();
+    shard = shard.renumber(&kept_left, &kept_right);
 
     let cells = Cells::new(kept_right.count());
     let mut load = vec![0; cells.len()];
@@ -117,16 +117,15 @@ fn finish(
         load[cells.of(node)] += u64::from(degree);
     }
     let cut = Ranges::by_load(&cells, &load, ranges);
-    let mut runs: Vec<Vec<PairRun>> = vec![Vec::new(); cut.len()];
-    for shard in &shards {
-        let pieces = shard.scatter(&cut);
-        runs.iter_mut().zip(pieces).for_each(|(runs, run)| runs.push(run));
+    let packing = PairPacking::new(&cut, kept_left.count());
+    let mut backward = RightShard::new(0, shard.csr.targets.len(), packing);
+    for (index, runs) in shard.scatter(&cut, packing).into_iter().enumerate() {
+        backward.add(runs, cut.range(index));
     }
-    let backward = (0..).zip(runs).map(|(i, runs)| build_right_shard(runs, cut.range(i)));
     Graph {
         names: rules.names.clone(),
-        backward: Csr::from_shards(backward.collect()),
-        forward: Csr::from_shards(shards),
+        backward: Csr::from_shards(vec![backward.finish()]),
+        forward: Csr::from_shards(vec![shard]),
         events: events.map(|events| Arc::new(events.retain(&kept_left, &kept_right))),
         left: left.retain(&kept_left),
         right: right.retain(&kept_right),

@@ -1,12 +1,13 @@
 //! Keys to small integers: each distinct key gets the next local id when it is first seen.
 //!
-//! Representation: open addressing with linear probing over 16-byte entries (key or hash of the
-//! key, local id, occurrences), at most half full, so that a look-up costs one cache line. Text
-//! lies end to end in a column by local id, and is compared where the 64-bit hashes agree.
+//! Representation: open addressing over cache lines of four entries (key or hash of the key, local
+//! id, occurrences), at most three quarters of them in use. A full line overflows into the next one;
+//! few keys do, so a look-up costs one cache line. Text lies end to end in a column by local id,
+//! and is compared where the 64-bit hashes agree.
 //!
 //! For each key of a column:
-//! 1. prefetch the entry of the key [`AHEAD`] rows later;
-//! 2. probe the key's own entry: it has arrived by now.
+//! 1. prefetch the line of the key [`AHEAD`] rows later;
+//! 2. compare the key with the four of its own line, which has arrived by now.
 //!
 //! Without the prefetch each look-up would wait for memory by itself. Cost: about 10 ns a key
 //! where the table exceeds the second-level cache.
@@ -20,12 +21,53 @@ use crate::model::{KeyType, Keys};
 /// How many rows ahead an entry is prefetched: about as many lines as a core can have under way.
 const AHEAD: usize = 48;
 
-/// Entries of an empty table.
-const ENTRIES_MIN: usize = 1024;
+/// Entries of a line.
+const LANES: usize = 4;
+
+/// Lines of an empty table.
+const LINES_MIN: usize = 256;
 
 /// Marks an entry that is not in use; so there are at most 2^32 - 1 distinct keys.
 const VACANT: u32 = u32::MAX;
 
+/// Entries side by side, filled from the first.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line {
+    /// Integer keys, or hashes of text keys; 0 where no entry is.
+    words: [u64; LANES],
+    /// Local ids, or [`VACANT`].
+    ids: [u32; LANES],
+    /// Occurrences, saturating: they only balance load.
+    counts: [u32; LANES],
+}
+
+const EMPTY: Line = Line { words: [0; LANES], ids: [VACANT; LANES], counts: [0; LANES] };
+
+impl Line {
+    /// A bit for each lane that has `word`, in use or not.
+    #[inline(always)]
+    fn matches(&self, word: u64) -> u32 {
+        let bit = |lane: usize| u32::from(self.words[lane] == word) << lane;
+        bit(0) | bit(1) | bit(2) | bit(3)
+    }
+
+    /// The entries in use.
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        let lanes = self.vacancy().unwrap_or(LANES);
+        let of =
+            |lane| Entry { word: self.words[lane], id: self.ids[lane], count: self.counts[lane] };
+        (0..lanes).map(of)
+    }
+
+    /// The first lane that is not in use.
+    #[inline(always)]
+    fn vacancy(&self) -> Option<usize> {
+        self.ids.iter().position(|&id| id == VACANT)
+    }
+}
+
+/// A key that is being sorted.
 #[derive(Clone, Copy, Default)]
 struct Entry {
     /// The integer key, or the hash of the text key.
@@ -45,8 +87,8 @@ impl Word for Entry {
 
 /// The distinct keys of a column so far.
 pub(super) struct Interner {
-    /// A power of two of entries.
-    entries: Vec<Entry>,
+    /// A power of two of lines.
+    lines: Vec<Line>,
     len: usize,
     /// Text keys by local id; stays empty for integers, which are their own entry.
     text: Keys,
@@ -64,8 +106,8 @@ pub(super) struct Sorted {
 
 impl Interner {
     pub fn new(key_type: KeyType) -> Interner {
-        let entries = vec![Entry { word: 0, id: VACANT, count: 0 }; ENTRIES_MIN];
-        Interner { entries, len: 0, text: Keys::new(key_type), key_type }
+        let lines = vec![EMPTY; LINES_MIN];
+        Interner { lines, len: 0, text: Keys::new(key_type), key_type }
     }
 
     /// The local ids of `keys`, whose type must be the interner's.
@@ -94,11 +136,11 @@ impl Interner {
     ) -> Vec<u32> {
         let mut ids = Vec::with_capacity(words.len());
         for (row, &word) in words.iter().enumerate() {
-            if 2 * self.len >= self.entries.len() {
+            if 4 * self.len >= 3 * LANES * self.lines.len() {
                 self.grow();
             }
             if let Some(&later) = words.get(row + AHEAD) {
-                prefetch(&self.entries, self.home(later));
+                prefetch(&self.lines, self.home(later));
             }
             ids.push(self.probe(word, |text, id| same(text, id, row)));
         }
@@ -108,19 +150,29 @@ impl Interner {
     /// The id of the key with `word`, the next one if it is new.
     #[inline(always)]
     fn probe(&mut self, word: u64, same: impl Fn(&mut Keys, usize) -> bool) -> u32 {
-        let mask = self.entries.len() - 1;
-        let mut slot = self.home(word);
+        let mask = self.lines.len() - 1;
+        let mut at = self.home(word);
         loop {
-            let entry = &mut self.entries[slot & mask];
-            if entry.id == VACANT {
-                *entry = Entry { word, id: self.len as u32, count: 0 };
+            let line = &mut self.lines[at & mask];
+            let mut found = line.matches(word);
+            while found != 0 {
+                let lane = found.trailing_zeros() as usize % LANES;
+                let id = line.ids[lane];
+                // A vacant lane matches the word 0, after the one that holds it.
+                if id != VACANT && same(&mut self.text, id as usize) {
+                    line.counts[lane] = line.counts[lane].saturating_add(1);
+                    return id;
+                }
+                found &= found - 1;
+            }
+            if let Some(lane) = line.vacancy() {
+                let id = self.len as u32;
+                (line.words[lane], line.ids[lane], line.counts[lane]) = (word, id, 1);
                 self.len += 1;
+                same(&mut self.text, id as usize);
+                return id;
             }
-            if entry.word == word && same(&mut self.text, entry.id as usize) {
-                entry.count = entry.count.saturating_add(1);
-                return entry.id;
-            }
-            slot += 1;
+            at += 1;
         }
     }
 
@@ -129,29 +181,34 @@ impl Interner {
     #[inline(always)]
     fn home(&self, word: u64) -> usize {
         let product = u128::from(word ^ 0x9E37_79B9_7F4A_7C15) * 0xD6E8_FEB8_6659_FD93;
-        ((product >> 64) as u64 ^ product as u64) as usize & (self.entries.len() - 1)
+        ((product >> 64) as u64 ^ product as u64) as usize & (self.lines.len() - 1)
     }
 
     /// Doubles the table.
     #[cold]
     fn grow(&mut self) {
-        let vacant = vec![Entry { word: 0, id: VACANT, count: 0 }; 2 * self.entries.len()];
-        let old = std::mem::replace(&mut self.entries, vacant);
-        let mask = self.entries.len() - 1;
-        for entry in old.into_iter().filter(|entry| entry.id != VACANT) {
-            let mut slot = self.home(entry.word);
-            while self.entries[slot & mask].id != VACANT {
-                slot += 1;
+        let larger = vec![EMPTY; 2 * self.lines.len()];
+        let old = std::mem::replace(&mut self.lines, larger);
+        let mask = self.lines.len() - 1;
+        for entry in old.iter().flat_map(Line::entries) {
+            let mut at = self.home(entry.word);
+            loop {
+                let line = &mut self.lines[at & mask];
+                if let Some(lane) = line.vacancy() {
+                    let Entry { word, id, count } = entry;
+                    (line.words[lane], line.ids[lane], line.counts[lane]) = (word, id, count);
+                    break;
+                }
+                at += 1;
             }
-            self.entries[slot & mask] = entry;
         }
     }
 
     /// Sorts the distinct keys; the table is dropped.
     pub fn into_sorted(self) -> Sorted {
-        let mut used: Vec<Entry> = self.entries;
-        used.retain(|entry| entry.id != VACANT);
-        used.shrink_to_fit();
+        let mut used: Vec<Entry> = Vec::with_capacity(self.len);
+        used.extend(self.lines.iter().flat_map(Line::entries));
+        drop(self.lines);
         match self.key_type {
             KeyType::Int64 => radix::sort(&mut used, &mut Vec::new(), 0..u64::BITS),
             KeyType::Utf8 => {

@@ -1,4 +1,4 @@
-//! Shards: the rows of one range of nodes, and the steps between de-duplication and the two
+//! Shards: the rows of a worker's range of nodes, and the steps between de-duplication and the two
 //! adjacencies.
 //!
 //! Filters: degrees are counted once, after the cap. An edge stays if its left node has at least
@@ -9,29 +9,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::pairs::{Dealer, PairPacking, PairRun, PairWord};
 use super::{Csr, NodeSet, Ranges};
-
-/// Events of one share whose left nodes are in one range, column by column, with global ranks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventRun {
-    /// Left and right node of each event: side by side, since whoever deals events out then writes
-    /// one stream a range.
-    pub pairs: Vec<[u32; 2]>,
-    /// Ages and actions; empty if the job needs neither.
-    pub age_action: Vec<u64>,
-    /// Weights in fixed point; empty if the input has none.
-    pub weight: Vec<i64>,
-}
-
-/// Edges whose right nodes are in one range, on their way to the other adjacency: ascending by
-/// left node among those of each right node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PairRun {
-    /// Left and right node of each edge.
-    pub pairs: Vec<[u32; 2]>,
-    /// Weights in fixed point; empty unless kept.
-    pub weight: Vec<i64>,
-}
 
 /// The rows of one range of nodes: row `i` of `csr` is node `range.start + i`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,56 +81,87 @@ impl Shard {
         self
     }
 
-    /// The edges by range of right nodes, for the other adjacency. One run a range.
-    pub fn scatter(&self, ranges: &Ranges) -> Vec<PairRun> {
-        let Csr { offsets, targets, weights } = &self.csr;
-        let mut sizes = vec![0; ranges.len()];
-        for &right in targets {
-            sizes[ranges.of(right)] += 1;
+    /// The edges by range of right nodes, for the other adjacency: the runs of each range,
+    /// ascending by left node.
+    pub fn scatter(&self, ranges: &Ranges, packing: PairPacking) -> Vec<Vec<PairRun>> {
+        if packing.is_narrow() {
+            self.deal::<u32>(ranges, packing)
+        } else {
+            self.deal::<u64>(ranges, packing)
         }
-        let run = |&size: &usize| PairRun {
-            pairs: Vec::with_capacity(size),
-            weight: Vec::with_capacity(if weights.is_empty() { 0 } else { size }),
-        };
-        let mut runs: Vec<PairRun> = sizes.iter().map(run).collect();
+    }
+
+    fn deal<W: PairWord>(&self, ranges: &Ranges, packing: PairPacking) -> Vec<Vec<PairRun>> {
+        let Csr { offsets, targets, weights } = &self.csr;
+        let mut dealer = Dealer::<W>::new(ranges.len(), false, !weights.is_empty());
+        let first: Vec<u32> = (0..ranges.len()).map(|index| ranges.range(index).start).collect();
         for (left, row) in self.range.clone().zip(offsets.windows(2)) {
-            for &right in &targets[row[0] as usize..row[1] as usize] {
-                runs[ranges.of(right)].pairs.push([left, right]);
+            let row = row[0] as usize..row[1] as usize;
+            for (at, &right) in row.clone().zip(&targets[row]) {
+                let range = ranges.of(right);
+                let pair = packing.pack(right - first[range], left);
+                dealer.push(range, pair, None, weights.get(at));
             }
         }
-        for (&right, &weight) in targets.iter().zip(weights) {
-            runs[ranges.of(right)].weight.push(weight);
-        }
-        runs
+        dealer.finish()
     }
 }
 
-/// The rows of the right nodes of `range`, from `runs` in ascending order of their ranges of left
-/// nodes. Counting sort, which keeps that order. Cost: two passes over the edges.
-pub fn build_right_shard(runs: Vec<PairRun>, range: Range<u32>) -> Shard {
-    let mut offsets = vec![0u64; range.len() + 1];
-    for [_, right] in runs.iter().flat_map(|run| &run.pairs) {
-        offsets[(right - range.start) as usize + 1] += 1;
+/// Builds the rows of neighbouring ranges of right nodes, in ascending order, into one shard.
+///
+/// Each range is a counting sort, which keeps the order of left nodes. Cost: two passes over the
+/// edges, the second one within the cache.
+pub struct RightShard {
+    shard: Shard,
+    packing: PairPacking,
+    /// Where the next left node of each right node of the range goes.
+    next: Vec<u64>,
+}
+
+impl RightShard {
+    /// A shard whose first node is `first`, with room for `edges` edges.
+    pub fn new(first: u32, edges: usize, packing: PairPacking) -> RightShard {
+        let csr = Csr { offsets: vec![0], targets: Vec::with_capacity(edges), ..Csr::default() };
+        RightShard { shard: Shard { range: first..first, csr }, packing, next: Vec::new() }
     }
-    for index in 0..range.len() {
-        offsets[index + 1] += offsets[index];
-    }
-    let edges = offsets.last().map_or(0, |&edges| edges as usize);
-    let weighted = runs.iter().any(|run| !run.weight.is_empty());
-    let mut targets = vec![0u32; edges];
-    let mut weights = vec![0i64; if weighted { edges } else { 0 }];
-    let mut next = offsets.clone();
-    for run in runs {
-        for (index, &[left, right]) in run.pairs.iter().enumerate() {
-            let slot = &mut next[(right - range.start) as usize];
-            targets[*slot as usize] = left;
-            if weighted {
-                weights[*slot as usize] = run.weight[index];
-            }
-            *slot += 1;
+
+    /// Adds the rows of `range`, from `runs` in ascending order of left node.
+    pub fn add(&mut self, runs: Vec<PairRun>, range: Range<u32>) {
+        debug_assert_eq!(range.start, self.shard.range.end, "ranges must be contiguous");
+        let RightShard { shard: Shard { csr, .. }, packing, next } = self;
+        next.clear();
+        next.resize(range.len(), 0);
+        for run in &runs {
+            run.pairs.for_each(|pair| next[packing.node(pair)] += 1);
         }
+        let mut end = csr.targets.len() as u64;
+        for count in next.iter_mut() {
+            end += std::mem::replace(count, end);
+            csr.offsets.push(end);
+        }
+        csr.targets.resize(end as usize, 0);
+        if runs.iter().any(|run| !run.weight.is_empty()) {
+            csr.weights.resize(end as usize, 0);
+        }
+        for run in runs {
+            let mut at = 0;
+            run.pairs.for_each(|pair| {
+                let slot = &mut next[packing.node(pair)];
+                csr.targets[*slot as usize] = packing.other(pair);
+                if let Some(&weight) = run.weight.get(at) {
+                    csr.weights[*slot as usize] = weight;
+                }
+                *slot += 1;
+                at += 1;
+            });
+        }
+        self.shard.range.end = range.end;
     }
-    Shard { range, csr: Csr { offsets, targets, weights } }
+
+    /// The shard of all ranges.
+    pub fn finish(self) -> Shard {
+        self.shard
+    }
 }
 
 /// Makes room for exactly `len` values.

@@ -8,7 +8,8 @@
 //!    global ranks for local ids. Each block is dropped as soon as it is handed out.
 
 use super::interner::{Interner, Sorted};
-use super::{Cells, EventRun, Ranges};
+use super::pairs::{Dealer, PairPacking, PairRun, PairWord};
+use super::{Cells, Ranges};
 use crate::model::{EventBatch, KeyType, Keys, Side};
 
 /// The columns of the events of a job.
@@ -149,53 +150,41 @@ impl Share {
     }
 
     /// The events by range of left nodes, with global ranks, given the global rank of each of the
-    /// share's left and right keys. One run a range, in the order of `ranges`.
+    /// share's left and right keys and how pairs are packed. The runs of each range, in the order
+    /// of `ranges`.
     pub fn partition(
         self,
         left_ranks: &[u32],
         right_ranks: &[u32],
         ranges: &Ranges,
-    ) -> Vec<EventRun> {
-        let mut sizes = vec![0usize; ranges.len()];
-        for (&rank, &count) in left_ranks.iter().zip(self.left.counts()) {
-            sizes[ranges.of(rank)] += count as usize;
+        packing: PairPacking,
+    ) -> Vec<Vec<PairRun>> {
+        let ranks = (self.left.global(left_ranks), self.right.global(right_ranks));
+        if packing.is_narrow() {
+            self.deal::<u32>(&ranks, ranges, packing)
+        } else {
+            self.deal::<u64>(&ranks, ranges, packing)
         }
-        let room = |wanted: bool, size: usize| if wanted { size } else { 0 };
-        let mut runs: Vec<EventRun> = sizes
-            .iter()
-            .map(|&size| EventRun {
-                pairs: Vec::with_capacity(size),
-                age_action: Vec::with_capacity(room(self.layout.age_action, size)),
-                weight: Vec::with_capacity(room(self.layout.weight, size)),
-            })
-            .collect();
-        let left = self.left.global(left_ranks);
-        let right = self.right.global(right_ranks);
-        for block in self.blocks {
-            block.distribute((&left, &right), ranges, &mut runs);
-        }
-        runs
     }
-}
 
-impl LocalEvents {
-    /// Appends each event, with its global ranks, to the run of its range of left nodes.
-    fn distribute(
+    fn deal<W: PairWord>(
         self,
-        (left_ranks, right_ranks): (&[u32], &[u32]),
+        (left_ranks, right_ranks): &(Vec<u32>, Vec<u32>),
         ranges: &Ranges,
-        runs: &mut [EventRun],
-    ) {
-        for (&left, &right) in self.left.iter().zip(&self.right) {
-            let pair = [left_ranks[left as usize], right_ranks[right as usize]];
-            runs[ranges.of(pair[0])].pairs.push(pair);
+        packing: PairPacking,
+    ) -> Vec<Vec<PairRun>> {
+        let mut dealer = Dealer::<W>::new(ranges.len(), self.layout.age_action, self.layout.weight);
+        let first: Vec<u32> = (0..ranges.len()).map(|index| ranges.range(index).start).collect();
+        for mut block in self.blocks {
+            // Two loops of nothing else, so that many of these loads are under way at a time.
+            block.left.iter_mut().for_each(|id| *id = left_ranks[*id as usize]);
+            block.right.iter_mut().for_each(|id| *id = right_ranks[*id as usize]);
+            for (at, (&left, &right)) in block.left.iter().zip(&block.right).enumerate() {
+                let range = ranges.of(left);
+                let pair = packing.pack(left - first[range], right);
+                dealer.push(range, pair, block.age_action.get(at), block.weight.get(at));
+            }
         }
-        let range_of = |&left: &u32| ranges.of(left_ranks[left as usize]);
-        for (left, &age_action) in self.left.iter().zip(&self.age_action) {
-            runs[range_of(left)].age_action.push(age_action);
-        }
-        for (left, &weight) in self.left.iter().zip(&self.weight) {
-            runs[range_of(left)].weight.push(weight);
-        }
+        dealer.finish()
     }
 }

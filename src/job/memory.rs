@@ -85,12 +85,12 @@ pub fn stages(job: &Job) -> Vec<StageMemory> {
         arrays
     };
     let mut stages = vec![
-        // 16-byte entries, at most half and at least a quarter of them in use; while a table
-        // doubles, the old one is there too.
-        stage("read", vec![events(job), of_sides("hash table of keys", 48.0, Per::WorkerKey)]),
+        // 16-byte entries, at most three quarters and at least three eighths of them in use; while a
+        // table doubles, the old one is there too.
+        stage("read", vec![events(job), of_sides("hash table of keys", 32.0, Per::WorkerKey)]),
         stage(
             "ids",
-            vec![events(job), of_sides("keys being sorted", 40.0, Per::WorkerKey), dictionary()],
+            vec![events(job), of_sides("keys being sorted", 48.0, Per::WorkerKey), dictionary()],
         ),
         stage(
             "edges",

@@ -359,14 +359,17 @@ impl<'a> Admission<'a> {
     }
 
     fn batch(&self, block: Block) -> EventBatch {
-        let rows = block.left.len();
         let mut age_action = Vec::new();
         if self.request.keep_age_action {
-            age_action = vec![AgeAction::new(1, 0).0; rows];
-            for (word, &time) in age_action.iter_mut().zip(&block.time_us) {
+            let word = |time| {
                 let age = self.request.as_of_us.saturating_sub(time).clamp(1, AGE_MAX_US);
-                *word = AgeAction::new(age as u64, 0).0;
-            }
+                AgeAction::new(age as u64, 0).0
+            };
+            age_action = match self.request.columns.time {
+                // The memory of the times is taken over.
+                Some(_) => block.time_us.into_iter().map(word).collect(),
+                None => vec![AgeAction::new(1, 0).0; block.left.len()],
+            };
             // A job without actions knows only action 0, whatever the column says.
             if self.codes.named > 0 {
                 for (word, &code) in age_action.iter_mut().zip(&block.action) {

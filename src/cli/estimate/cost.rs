@@ -10,7 +10,7 @@ use crate::job::{FeaturePlan, Job};
 use crate::model::Side;
 
 /// Nanoseconds a row: reading, dense ids, sorting and both adjacencies.
-pub const INGEST_NS: f64 = 90.0;
+pub const INGEST_NS: f64 = 75.0;
 
 /// Nanoseconds a wedge of two_hop, selection of the best included.
 pub const WEDGE_NS: f64 = 3.5;
