@@ -12,6 +12,7 @@ use super::format::{bytes, count, seconds};
 use super::job_args::{JobArgs, WorkerArgs};
 use super::output_error;
 use crate::job::Job;
+use crate::job::cost::{Costs, wall_seconds};
 use crate::model::{Result, Side};
 use crate::source::ScanPlan;
 use cost::Item;
@@ -98,12 +99,17 @@ fn print(
             writeln!(out, "    {what:31} {:>10}  {formula}", bytes(*amount as u64))?;
         }
     }
-    let times = cost::time(job, estimate);
-    let wall = cost::wall_seconds(total(&times), workers as f64);
-    let (wall, cpu) = (time(wall), time(total(&times) / 1e9));
+    let costs = Costs::default();
+    let stages = cost::time(&costs, job, estimate);
+    let cpu: f64 = stages.iter().map(|(_, total, _)| total).sum();
+    let wall = wall_seconds(&costs, cpu, workers as f64);
+    let (wall, cpu) = (time(wall), time(cpu / 1e9));
     writeln!(out, "\ntime, about {wall} on {workers_text} ({cpu} of CPU)")?;
-    for Item { what, formula, amount } in &times {
-        writeln!(out, "    {what:22} {:>10}  {formula}", time(amount / 1e9))?;
+    for (stage, total, items) in &stages {
+        writeln!(out, "  {stage}, {}", time(total / 1e9))?;
+        for Item { what, formula, amount } in items {
+            writeln!(out, "    {what:31} {:>10}  {formula}", time(amount / 1e9))?;
+        }
     }
     method(out)
 }
@@ -118,13 +124,10 @@ fn method(out: &mut dyn Write) -> io::Result<()> {
          heavy-tailed keys are seen.\n  \
          wedges: pairs of sampled edges at a node over the chance of sampling both; within a \
          factor of 2.\n  \
-         memory and time: the unit costs shown, from docs/BENCHMARKS.md; other machines differ by a \
-         factor of\n  two either way, and personalized PageRank by four, by what its calibration finds."
+         memory and time: the unit costs shown, measured on the machine of docs/BENCHMARKS.md; others \
+         differ by a factor of\n  two either way, and personalized PageRank by four, by what its calibration \
+         finds."
     )
-}
-
-fn total(items: &[Item]) -> f64 {
-    items.iter().map(|item| item.amount).sum()
 }
 
 /// Three significant digits, since no estimate has more; small numbers whole.

@@ -1,6 +1,7 @@
 //! The job file: as typed (`spec`), then as meant ([`Job`]). This is the only place that validates.
 
 mod builder;
+pub mod cost;
 mod derived;
 mod document;
 mod load;

@@ -16,7 +16,7 @@ use crate::model::{Error, Keys, Result, Rows, Side, SideNames, Table};
 mod co_engagement;
 mod degree;
 mod pagerank;
-mod personalized_pagerank;
+pub mod personalized_pagerank;
 mod popularity;
 mod registry;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::EXACT_EDGES;
 use crate::graph::Graph;
 use crate::kernels::seeded::{
-    Adjacency, Bipartite, Components, Gammas, LANES, LEVELS, Method, SeededScratch, Tail, TopK,
-    Walk, calibrate, top_k,
+    Adjacency, BUCKETS, Bipartite, Components, Gammas, LANES, LEVELS, Method, SeededScratch, Tail,
+    TopK, Walk, calibrate, top_k,
 };
 use crate::model::{Column, Rows, Side};
 use crate::signals::{Part, RowSource, Scratch, Stage, Step};
@@ -164,18 +164,24 @@ impl Stage for MeasureStage {
                 recalls.extend(values);
             }
         }
-        let (mean, bound) = calibrate::mean_and_bound(&recalls);
+        let found = calibrate::measured(&recalls);
         let steps = LEVELS[self.level];
         let k = self.plan.walk.top_k;
         let mut tried = self.tried.clone();
-        tried.push(format!("{mean:.4} with {steps} half-steps"));
+        tried.push(format!("{:.4} with {steps} half-steps", found.mean));
         let mut notes = self.plan.notes.clone();
         notes.push((format!("recall_at_{k}_tried"), tried.join(", ")));
-        if bound >= self.target {
-            notes.push(("method".to_string(), format!("{steps} half-steps and a fitted tail")));
-            notes.push((format!("recall_at_{k}"), format!("{mean:.4}")));
-            notes.push((format!("recall_at_{k}_lower_bound"), format!("{bound:.4}")));
-            notes.push(("recall_measured_on".to_string(), recalls.len().to_string()));
+        if found.lower_bound >= self.target {
+            let [low, high] = found.ci95;
+            notes.extend([
+                ("method".to_string(), format!("{steps} half-steps and a fitted tail")),
+                ("half_steps".to_string(), steps.to_string()),
+                ("tail_gammas_by_degree".to_string(), gammas_text(&self.gammas[self.level])),
+                (format!("recall_at_{k}"), format!("{:.4}", found.mean)),
+                (format!("recall_at_{k}_ci95"), format!("{low:.4} to {high:.4}")),
+                (format!("recall_at_{k}_lower_bound"), format!("{:.4}", found.lower_bound)),
+                ("recall_measured_on".to_string(), recalls.len().to_string()),
+            ]);
             let plan = Arc::clone(&self.plan);
             return Step::Rows(Arc::new(PagerankRows { plan, method: self.method(), notes }));
         }
@@ -191,6 +197,17 @@ impl Stage for MeasureStage {
             tried,
         }))
     }
+}
+
+/// The coefficients of a level, after the least degree that they hold for; neighbouring buckets that
+/// share theirs are one.
+fn gammas_text(gammas: &[[f64; 2]; BUCKETS]) -> String {
+    let buckets: Vec<(usize, &[f64; 2])> = gammas.iter().enumerate().collect();
+    let same = |a: &(usize, &[f64; 2]), b: &(usize, &[f64; 2])| a.1 == b.1;
+    let text = |run: &[(usize, &[f64; 2])]| {
+        run.first().map(|&(bucket, [one, two])| format!("{}: {one:.4} {two:.4}", 1u64 << bucket))
+    };
+    buckets.chunk_by(same).filter_map(text).collect::<Vec<_>>().join(", ")
 }
 
 /// The rows.
