@@ -37,13 +37,15 @@
 
 mod counters;
 mod lists;
+mod rank;
 mod score;
 mod select;
 mod sparse;
 mod sums;
 
 use counters::{BLOCK, Counter, Counters};
-use select::{Norms, Row, Selection, rank};
+use rank::Ranking;
+use select::{Norms, Row, Selection};
 use sparse::Sparse;
 use sums::Sums;
 
@@ -83,8 +85,7 @@ pub struct Workspace {
     sums: Sums,
     /// Weights of the row's left nodes.
     weights: Vec<u32>,
-    /// Ranked candidates: negated score above, dense id below.
-    keys: Vec<u64>,
+    ranking: Ranking,
 }
 
 /// The parts of a [`TwoHop`].
@@ -138,7 +139,7 @@ impl TwoHop {
         workspace: &mut Workspace,
         out: &mut Vec<(f32, u32)>,
     ) {
-        let Workspace { narrow, middle, wide, sparse, keys, .. } = workspace;
+        let Workspace { narrow, middle, wide, sparse, ranking, .. } = workspace;
         let degree = lefts.len() as u64;
         let walk = Walk { node, lefts, wedges };
         let columns = self.nodes.len();
@@ -147,13 +148,13 @@ impl TwoHop {
         if !self.weights.is_empty() {
             self.weighted_row(walk, workspace, out);
         } else if few && degree <= u8::LARGEST {
-            self.sparse_row(walk, &mut narrow.0, sparse, keys, out);
+            self.sparse_row(walk, &mut narrow.0, sparse, ranking, out);
         } else if degree <= u8::LARGEST {
-            self.row_in(walk, narrow, keys, out);
+            self.row_in(walk, narrow, ranking, out);
         } else if degree <= u16::LARGEST {
-            self.row_in(walk, middle, keys, out);
+            self.row_in(walk, middle, ranking, out);
         } else {
-            self.row_in(walk, wide, keys, out);
+            self.row_in(walk, wide, ranking, out);
         }
     }
 
@@ -162,13 +163,14 @@ impl TwoHop {
         &self,
         walk: Walk<'_>,
         (counters, selection): &mut (Counters<T>, Selection<T>),
-        keys: &mut Vec<u64>,
+        ranking: &mut Ranking,
         out: &mut Vec<(f32, u32)>,
     ) {
         self.add(walk, counters, |_| T::small(true));
         let row = self.selection_row(walk, self.min_count);
-        let candidates = selection.candidates(counters, row).iter();
-        rank(candidates.map(|&(column, count)| (column, count.wide())), row, keys, out);
+        let candidates = selection.candidates(counters, row);
+        let (columns, overlaps) = parts(candidates);
+        ranking.rank(columns, overlaps, row, out);
         counters.clear();
     }
 
@@ -178,21 +180,22 @@ impl TwoHop {
         walk: Walk<'_>,
         counters: &mut Counters<u8>,
         sparse: &mut Sparse,
-        keys: &mut Vec<u64>,
+        ranking: &mut Ranking,
         out: &mut Vec<(f32, u32)>,
     ) {
         counters.reserve(self.nodes.len());
         counters.add_listing(&self.lists, walk.lefts, walk.wedges, &mut sparse.touched);
         counters.reset(self.columns[walk.node as usize]);
         let row = self.selection_row(walk, self.min_count);
-        let candidates = sparse.candidates(counters, row).iter();
-        rank(candidates.map(|&(column, count)| (column, count.wide())), row, keys, out);
+        let candidates = sparse.candidates(counters, row);
+        let (columns, overlaps) = parts(candidates);
+        ranking.rank(columns, overlaps, row, out);
         counters.clear_listed(&mut sparse.touched);
     }
 
     /// A row of weighted sums: in 16 bits if no weight loses much by that, else in 32.
     fn weighted_row(&self, walk: Walk<'_>, workspace: &mut Workspace, out: &mut Vec<(f32, u32)>) {
-        let Workspace { narrow, middle, wide, counts, sums, weights, keys, .. } = workspace;
+        let Workspace { narrow, middle, wide, counts, sums, weights, ranking, .. } = workspace;
         weights.clear();
         weights.extend(walk.lefts.iter().map(|&left| self.weights[left as usize]));
         let lightest = f64::from(weights.iter().min().copied().unwrap_or(1));
@@ -203,10 +206,10 @@ impl TwoHop {
         let counts = if few { Counts::Narrow(&mut narrow.0) } else { Counts::Wide(counts) };
         if lightest * room(u16::LARGEST) >= STEPS_MIN {
             let scaling = Scaling { scale: room(u16::LARGEST), lightest, weights };
-            self.weighted_row_in(walk, scaling, middle, counts, (sums, keys), out);
+            self.weighted_row_in(walk, scaling, middle, counts, (sums, ranking), out);
         } else {
             let scaling = Scaling { scale: room(u32::LARGEST), lightest, weights };
-            self.weighted_row_in(walk, scaling, wide, counts, (sums, keys), out);
+            self.weighted_row_in(walk, scaling, wide, counts, (sums, ranking), out);
         }
     }
 
@@ -218,7 +221,7 @@ impl TwoHop {
         Scaling { scale, lightest, weights }: Scaling<'_>,
         (counters, selection): &mut (Counters<T>, Selection<T>),
         counts: Counts<'_>,
-        (sums, keys): (&mut Sums, &mut Vec<u64>),
+        (sums, ranking): (&mut Sums, &mut Ranking),
         out: &mut Vec<(f32, u32)>,
     ) {
         self.add(walk, counters, |index| {
@@ -236,8 +239,8 @@ impl TwoHop {
         let candidates = selection.candidates(counters, row);
         let columns = self.nodes.len();
         let exact = sums.of(&self.lists, walk.lefts, weights, columns, candidates);
-        let exact = candidates.iter().zip(exact).map(|(&(column, _), &sum)| (column, sum));
-        rank(exact, row, keys, out);
+        let columns = candidates.iter().map(|&(column, _)| column);
+        ranking.rank(columns, exact.iter().copied(), row, out);
         counters.clear();
     }
 
@@ -285,6 +288,14 @@ impl TwoHop {
             top_k: self.top_k,
         }
     }
+}
+
+/// The columns of `candidates`, and their counters.
+fn parts<T: Counter>(
+    candidates: &[(u32, T)],
+) -> (impl Iterator<Item = u32> + Clone, impl Iterator<Item = u64>) {
+    let columns = candidates.iter().map(|&(column, _)| column);
+    (columns, candidates.iter().map(|&(_, count)| count.wide()))
 }
 
 /// The wedges of a row.

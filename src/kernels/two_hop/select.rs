@@ -31,6 +31,10 @@ const HALF: usize = GROUPS / 2;
 /// Loss of rounded counters above which every column is a candidate.
 pub const LOSS_MAX: f32 = 0.5;
 
+/// Columns are counted one by one instead of by groups if there are fewer groups than this for each column
+/// wanted: a group that holds several of the best would make the bound too low.
+const CROWDED: usize = 32;
+
 /// The norms of the columns, and of the blocks of columns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Norms {
@@ -112,7 +116,7 @@ impl<T: Counter> Selection<T> {
     /// Columns of `counters`, with their counters, that include the K best: steps 1 to 3.
     pub fn candidates(&mut self, counters: &Counters<T>, row: Row<'_>) -> &[(u32, T)] {
         self.summarise(counters, row);
-        let bound = self.bound(row);
+        let bound = self.bound(counters, row);
         self.collect(counters, row, bound);
         &self.candidates
     }
@@ -141,12 +145,12 @@ impl<T: Counter> Selection<T> {
     }
 
     /// Step 2: a score that at least `top_k` columns reach, or 0.
-    fn bound(&mut self, row: Row<'_>) -> f32 {
+    fn bound(&mut self, counters: &Counters<T>, row: Row<'_>) -> f32 {
         let wanted = row.top_k;
-        if row.wedges <= 4 * wanted as u64
-            || row.loss > LOSS_MAX
-            || self.maxima.len() * GROUPS < wanted
-        {
+        let groups = self.maxima.len() * GROUPS;
+        let by_columns = wanted.saturating_mul(CROWDED) > groups;
+        let fewest = if by_columns { wanted + wanted / 4 } else { 4 * wanted };
+        if row.wedges <= fewest as u64 || row.loss > LOSS_MAX || (groups < wanted && !by_columns) {
             return 0.0;
         }
         let enough = wanted + wanted / 8 + 4;
@@ -156,7 +160,11 @@ impl<T: Counter> Selection<T> {
         // Scores with the number of groups that reach them, from either side.
         let (mut low, mut high) = ((0.0f32, 0), (f32::MAX, 0));
         for _ in 0..PROBES {
-            let reached = self.reached(row, probe);
+            let reached = if by_columns {
+                self.columns_reached(counters, row, probe)
+            } else {
+                self.groups_reached(row, probe)
+            };
             if reached >= wanted {
                 low = (probe, reached);
                 if reached <= enough {
@@ -180,7 +188,7 @@ impl<T: Counter> Selection<T> {
     }
 
     /// How many groups hold a column that surely scores `score` or more.
-    fn reached(&mut self, row: Row<'_>, score: f32) -> usize {
+    fn groups_reached(&mut self, row: Row<'_>, score: f32) -> usize {
         row.scoring.overlaps(score, row.norm, &self.most, &mut self.overlaps);
         self.set_thresholds(row, row.scale);
         let mut reached = 0;
@@ -193,6 +201,22 @@ impl<T: Counter> Selection<T> {
                 }
             }
             reached += sums.iter().map(|sum| sum.wide() as usize).sum::<usize>();
+        }
+        reached
+    }
+
+    /// How many columns surely score `score` or more.
+    fn columns_reached(&mut self, counters: &Counters<T>, row: Row<'_>, score: f32) -> usize {
+        row.scoring.overlaps(score, row.norm, &self.most, &mut self.overlaps);
+        self.set_thresholds(row, row.scale);
+        let mut reached = 0;
+        for (&block, &threshold) in counters.blocks().iter().zip(&self.thresholds) {
+            for rows in counters.block(block).as_chunks::<GROUPS>().0.chunks(8) {
+                reached += hits_of(rows, threshold)
+                    .iter()
+                    .map(|hits| hits.count_ones() as usize)
+                    .sum::<usize>();
+            }
         }
         reached
     }
@@ -219,45 +243,48 @@ impl<T: Counter> Selection<T> {
             if hits.iter().fold(0, |any, word| any | word) == 0 {
                 continue;
             }
-            let values = counters.block(block);
-            for (word, &hits) in hits.iter().enumerate() {
-                let mut hits = u64::from_le(hits);
-                while hits != 0 {
-                    let group = word * 8 + hits.trailing_zeros() as usize / 8;
-                    hits &= hits - 1;
-                    for (depth, values) in values.as_chunks::<GROUPS>().0.iter().enumerate() {
-                        let value = values[group & (GROUPS - 1)];
-                        if value >= threshold {
-                            let column = block as usize * BLOCK + depth * GROUPS + group;
-                            self.candidates.push((column as u32, value));
-                        }
-                    }
-                }
+            collect_block(counters.block(block), block, threshold, &mut self.candidates);
+        }
+    }
+}
+
+/// Adds the columns of `block` whose counters reach `threshold`.
+#[inline(always)]
+fn collect_block<T: Counter>(
+    values: &[T],
+    block: u32,
+    threshold: T,
+    candidates: &mut Vec<(u32, T)>,
+) {
+    let rows = values.as_chunks::<GROUPS>().0;
+    for (upper, rows) in rows.chunks(8).enumerate() {
+        for (word, &hits) in hits_of(rows, threshold).iter().enumerate() {
+            let mut hits = u64::from_le(hits);
+            while hits != 0 {
+                let bit = hits.trailing_zeros() as usize;
+                hits &= hits - 1;
+                let within = (upper * 8 + 7 - bit % 8) * GROUPS + word * 8 + bit / 8;
+                let column = block as usize * BLOCK + within;
+                candidates.push((column as u32, values[within & (BLOCK - 1)]));
             }
         }
     }
 }
 
-/// Step 4: appends the best of `candidates`, columns with their exact overlaps, to `out`: score and
-/// dense id, best first. `keys` is memory to work in.
-pub fn rank(
-    candidates: impl Iterator<Item = (u32, u64)>,
-    row: Row<'_>,
-    keys: &mut Vec<u64>,
-    out: &mut Vec<(f32, u32)>,
-) {
-    keys.clear();
-    keys.extend(candidates.map(|(column, overlap)| {
-        let column = column as usize;
-        let score = row.scoring.score(overlap, row.norm, row.norms.columns[column]);
-        // Scores are positive, so their bits are in the order of their values.
-        u64::from(!score.to_bits()) << 32 | u64::from(row.nodes[column])
-    }));
-    if keys.len() > 2 * row.top_k {
-        keys.select_nth_unstable(row.top_k);
-        keys.truncate(row.top_k);
+/// Which of eight `rows` of counters reach `threshold`: a byte for each group, whose topmost bit stands for
+/// the first row. Not inlined: seeing what becomes of the bytes, the compiler would take them apart.
+#[inline(never)]
+fn hits_of<T: Counter>(rows: &[[T; GROUPS]], threshold: T) -> [u64; GROUPS / 8] {
+    let mut hits = [[0u8; HALF]; GROUPS / HALF];
+    for (half, hits) in hits.iter_mut().enumerate() {
+        let mut bits = [0u8; HALF];
+        for values in rows {
+            let values = &values.as_chunks::<HALF>().0[half];
+            bits = std::array::from_fn(|group| {
+                bits[group] + bits[group] + u8::from(values[group] >= threshold)
+            });
+        }
+        *hits = bits;
     }
-    keys.sort_unstable();
-    keys.truncate(row.top_k);
-    out.extend(keys.iter().map(|&key| (f32::from_bits(!((key >> 32) as u32)), key as u32)));
+    bytemuck::cast(hits)
 }
