@@ -2,7 +2,8 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,15 +41,25 @@ pub fn rounds(
     }
 }
 
-/// The rows of `nodes` in blocks on `threads` threads; the CPU seconds of all threads.
-pub fn rows(source: &dyn RowSource, nodes: &[u32], threads: usize) -> (Vec<Rows>, f64) {
+/// The rows of `nodes` in blocks on `threads` threads, each written to `output` and dropped as soon as it is done, as
+/// in a job; the CPU seconds of all threads without the writing.
+pub fn rows(
+    source: &dyn RowSource,
+    nodes: &[u32],
+    threads: usize,
+    output: &Output,
+) -> Outcome<f64> {
     let (clock, spent) = (Clock::start(), AtomicU64::new(0));
     let pieces = BLOCKS.min(nodes.len() / ROWS_A_BLOCK);
     let blocks = split_by_work(nodes.len(), pieces, |index| source.work(0, nodes[index]));
-    let rows = parallel(threads, blocks.len(), &spent, |task, scratch| {
-        source.rows(0, &nodes[blocks[task].clone()], scratch)
+    let writing = parallel(threads, blocks.len(), &spent, |task, scratch| {
+        let rows = source.rows(0, &nodes[blocks[task].clone()], scratch);
+        let clock = Clock::start();
+        output.write(blocks[task].start, &rows).unwrap();
+        drop(rows);
+        clock.cpu_ns()
     });
-    (rows, clock.seconds(&spent, threads))
+    Ok(clock.seconds(&spent, threads) - writing.iter().sum::<u64>() as f64 * 1e-9)
 }
 
 /// The rows of `nodes` in blocks of `width`, in this thread; the CPU seconds of each block.
@@ -157,29 +168,51 @@ pub fn load(path: &Path) -> Outcome<Graph> {
     })
 }
 
-/// Writes rows of node lists and scores, padded to `k`.
-pub fn dump(path: &Path, rows: &[Rows], k: usize) -> Outcome<()> {
-    let (mut ids, mut scores) = (Vec::new(), Vec::new());
-    let mut count = 0i64;
-    for block in rows {
+/// A file of node lists and scores, padded to `k` a row; every row has its place.
+pub struct Output {
+    file: File,
+    rows: usize,
+    k: usize,
+}
+
+impl Output {
+    pub fn create(path: &Path, rows: usize, k: usize) -> Outcome<Output> {
+        let file = File::create(path)?;
+        file.write_all_at(bytemuck::cast_slice(&[rows as i64, k as i64]), 0)?;
+        Ok(Output { file, rows, k })
+    }
+
+    /// Writes a block whose first row is the `first` of all.
+    pub fn write(&self, first: usize, block: &Rows) -> Outcome<()> {
         let [Column::NodeList { offsets, nodes }, Column::Float32List { values, .. }] =
             block.columns.as_slice()
         else {
             return Err("not a table of node lists and scores".into());
         };
+        let (mut ids, mut scores) = (Vec::new(), Vec::new());
         for ends in offsets.windows(2) {
             let (begin, end) = (ends[0] as usize, ends[1] as usize);
-            let padding = k - (end - begin);
+            let padding = self.k - (end - begin);
             ids.extend(nodes[begin..end].iter().map(|&id| id as i32));
             ids.extend(std::iter::repeat_n(-1, padding));
             scores.extend_from_slice(&values[begin..end]);
             scores.extend(std::iter::repeat_n(0.0, padding));
-            count += 1;
         }
+        let place = |row: usize| (16 + 4 * self.k * row) as u64;
+        self.file.write_all_at(bytemuck::cast_slice::<i32, u8>(&ids), place(first))?;
+        self.file
+            .write_all_at(bytemuck::cast_slice::<f32, u8>(&scores), place(self.rows + first))?;
+        Ok(())
     }
-    let mut file = BufWriter::new(File::create(path)?);
-    file.write_all(bytemuck::cast_slice(&[count, k as i64]))?;
-    file.write_all(bytemuck::cast_slice(&ids))?;
-    file.write_all(bytemuck::cast_slice(&scores))?;
-    Ok(file.flush()?)
+}
+
+/// Writes all of `blocks`.
+pub fn dump(path: &Path, blocks: &[Rows], k: usize) -> Outcome<()> {
+    let output = Output::create(path, blocks.iter().map(|block| block.nodes.len()).sum(), k)?;
+    let mut first = 0;
+    for block in blocks {
+        output.write(first, block)?;
+        first += block.nodes.len();
+    }
+    Ok(())
 }

@@ -7,7 +7,8 @@
 //!     cargo bench --bench peers -- w5 PARQUET LEFT RIGHT WORKERS [TIME CAP]    Parquet to both CSRs
 //!
 //! CSR is `int64 left, right, edges; int64 offsets[left + 1]; int32 targets[edges]`, little-endian.
-//! OUT gets `int64 rows, k; int32 ids[rows * k]` (padded with -1) `; float32 scores[rows * k]`.
+//! OUT gets `int64 rows, k; int32 ids[rows * k]` (padded with -1) `; float32 scores[rows * k]`. w1 writes it block by
+//! block outside the CPU seconds, but within the wall time.
 //! SEEDS is little-endian `int64` dense ids, done sixteen at a time in that order; w2 also gives the median and
 //! the 99th percentile over the sixteens of the CPU time of a seed. KEY=VALUE are the signal's parameters.
 
@@ -20,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Clock, Outcome, dump, load, peak_mb, rounds, rows, timed_rows};
+use common::{Clock, Outcome, Output, dump, load, peak_mb, rounds, rows, timed_rows};
 use pingraph::engine::{RunOptions, Workers, run_with};
 use pingraph::job::Job;
 use pingraph::kernels::seeded::LANES;
@@ -61,7 +62,8 @@ fn w1(csr: &str, threads: usize, out: &str, params: &[&str]) -> Outcome<()> {
     let clock = Clock::start();
     let (source, prepared) = rounds(&*feature("co_engagement", params)?, graph.clone(), threads);
     let nodes: Vec<u32> = (0..graph.backward.nodes() as u32).collect();
-    let (blocks, cpu) = rows(&*source, &nodes, threads);
+    let output = Output::create(Path::new(out), nodes.len(), top_k as usize)?;
+    let cpu = rows(&*source, &nodes, threads, &output)?;
     let wall = clock.began.elapsed().as_secs_f64();
     let degrees = (0..graph.forward.nodes() as u32).map(|left| graph.forward.degree(left) as u64);
     let wedges: u64 = degrees.map(|degree| degree * degree).sum();
@@ -72,7 +74,7 @@ fn w1(csr: &str, threads: usize, out: &str, params: &[&str]) -> Outcome<()> {
         (prepared + cpu) * 1e9 / wedges as f64,
         peak_mb()?,
     );
-    dump(Path::new(out), &blocks, top_k as usize)
+    Ok(())
 }
 
 /// Personalized PageRank of the first `count` seeds of a file, the top 100 of each.

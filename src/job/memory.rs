@@ -157,7 +157,7 @@ fn accumulators(plan: &FeaturePlan) -> Vec<Held> {
         "two_hop" => vec![
             // Lists of 2 or 4 bytes an edge; each part is freed when it has been joined.
             held("lists by column", 6.0, Per::Edge),
-            held("columns and norms", 24.0, Per::Node(Side::Right)),
+            held("columns and norms", 28.0, Per::Node(Side::Right)),
             held("counters of 8, 16 and 32 bits", 7.0, Per::WorkerNode(Side::Right)),
         ],
         "seeded" => vec![

@@ -9,26 +9,27 @@
 //!
 //! # Steps
 //!
-//! Once: put columns in order of degree and relabel the left lists ([`lists`]). For each row `p`:
+//! Once: put columns in order of their norms and relabel the left lists ([`lists`]). For each row `p`:
 //!
 //! 1. Walk the lists of the left nodes of `p`, and add to a counter for each column (Gustavson's
 //!    algorithm with a dense accumulator). Counters have 8, 16 or 32 bits by the degree of `p`, which
 //!    no count exceeds.
-//! 2. Select the K best columns by summaries of the counters ([`select`]).
+//! 2. Select the K best columns by summaries of the counters, or by counting ([`select`], [`hits`]), and
+//!    sort them by their exact scores ([`rank`]).
 //! 3. Set the counters to zero. Rows that touch few of very many columns note the blocks they touch,
 //!    and steps 2 and 3 look at nothing else; or, of still more columns, list the columns ([`sparse`]).
 //!
 //! It stops when the counters have been summarised: there is no iteration and no approximation.
 //!
-//! With discounts, step 1 adds the weights scaled to the counters' width and rounded down, step 2
-//! allows for what that loses, and a second walk adds up the exact weights, integers in units of 2^-31, of
-//! the candidates alone: about 60 columns a row for a `top_k` of 50.
+//! With discounts ([`weighted`]), step 1 adds weights that are scaled and rounded, 8 bits for most rows, step 2
+//! allows for the rounding, and a second walk adds up the exact weights, integers in units of 2^-31, of the
+//! candidates alone ([`sums`]): 70 to 90 columns a row for a `top_k` of 50.
 //!
 //! # Cost
 //!
 //! One step a wedge (path right - left - right), `sum over u of degree(u)^2` in all, plus about
-//! `columns / 10` steps a row. Memory: 2 to 4 bytes an edge, and 1 to 8 bytes a column for each
-//! worker.
+//! `columns / 10` steps a row. Memory: 2 to 4 bytes an edge, 16 a column, and 1 to 8 a column for
+//! each worker.
 //!
 //! # Reference
 //!
@@ -36,18 +37,23 @@
 //! ACM TOMS 4(3), 1978.
 
 mod counters;
+mod hits;
 mod lists;
+mod rank;
 mod score;
 mod select;
 mod sparse;
 mod sums;
+mod weighted;
 
 use counters::{BLOCK, Counter, Counters};
-use select::{Norms, Row, Selection, rank};
+use rank::Ranking;
+use select::{Column, Norms, Rounding, Row, Selection};
 use sparse::Sparse;
 use sums::Sums;
+use weighted::Steps;
 
-pub use lists::{Lists, column_of_node, columns_by_degree, relabel};
+pub use lists::{Lists, column_of_node, columns_by_norm, relabel};
 pub use score::{Measure, Scoring};
 
 /// The weight 1 of a left node: weights are integers in units of 2^-31.
@@ -58,11 +64,9 @@ pub const WEIGHT_ONE: u32 = 1 << 31;
 pub struct TwoHop {
     /// The relabelled left lists.
     lists: Lists,
-    /// The dense id of each column.
-    nodes: Vec<u32>,
     /// The column of each dense id.
     columns: Vec<u32>,
-    /// Norms by column.
+    /// Norm and dense id of each column.
     norms: Norms,
     /// Weight of each left node, in units of 2^-31; empty if all are 1.
     weights: Vec<u32>,
@@ -78,13 +82,11 @@ pub struct Workspace {
     middle: (Counters<u16>, Selection<u16>),
     wide: (Counters<u32>, Selection<u32>),
     sparse: Sparse,
-    /// Plain counts beside weighted sums.
-    counts: Counters<u32>,
+    /// Plain counts beside weighted sums, for rows of few left nodes and of many.
+    counts: (Counters<u8>, Counters<u32>),
+    steps: Steps,
     sums: Sums,
-    /// Weights of the row's left nodes.
-    weights: Vec<u32>,
-    /// Ranked candidates: negated score above, dense id below.
-    keys: Vec<u64>,
+    ranking: Ranking,
 }
 
 /// The parts of a [`TwoHop`].
@@ -92,7 +94,7 @@ pub struct Workspace {
 pub struct Parts {
     /// The relabelled left lists.
     pub lists: Lists,
-    /// The dense id of each column, from [`columns_by_degree`].
+    /// The dense id of each column, from [`columns_by_norm`].
     pub nodes: Vec<u32>,
     /// Its inverse, from [`column_of_node`].
     pub columns: Vec<u32>,
@@ -115,11 +117,11 @@ impl TwoHop {
         let weighted = !parts.weights.is_empty();
         let unit = if weighted { 1.0 / f64::from(WEIGHT_ONE) } else { 1.0 };
         let scoring = Scoring { measure, shrink, unit };
-        let by_column = parts.nodes.iter().map(|&node| parts.norms[node as usize]).collect();
+        let column = |&node: &u32| Column { norm: parts.norms[node as usize], node };
+        let by_column = parts.nodes.iter().map(column).collect();
         TwoHop {
             lists: parts.lists,
             norms: Norms::new(by_column, &scoring),
-            nodes: parts.nodes,
             columns: parts.columns,
             weights: parts.weights,
             scoring,
@@ -138,22 +140,22 @@ impl TwoHop {
         workspace: &mut Workspace,
         out: &mut Vec<(f32, u32)>,
     ) {
-        let Workspace { narrow, middle, wide, sparse, keys, .. } = workspace;
+        let Workspace { narrow, middle, wide, sparse, ranking, .. } = workspace;
         let degree = lefts.len() as u64;
         let walk = Walk { node, lefts, wedges };
-        let columns = self.nodes.len();
+        let columns = self.columns.len();
         let few =
             columns >= LISTING_COLUMNS && wedges.saturating_mul(LISTING_GAIN) < columns as u64;
         if !self.weights.is_empty() {
             self.weighted_row(walk, workspace, out);
         } else if few && degree <= u8::LARGEST {
-            self.sparse_row(walk, &mut narrow.0, sparse, keys, out);
+            self.sparse_row(walk, &mut narrow.0, sparse, ranking, out);
         } else if degree <= u8::LARGEST {
-            self.row_in(walk, narrow, keys, out);
+            self.row_in(walk, narrow, ranking, out);
         } else if degree <= u16::LARGEST {
-            self.row_in(walk, middle, keys, out);
+            self.row_in(walk, middle, ranking, out);
         } else {
-            self.row_in(walk, wide, keys, out);
+            self.row_in(walk, wide, ranking, out);
         }
     }
 
@@ -162,13 +164,14 @@ impl TwoHop {
         &self,
         walk: Walk<'_>,
         (counters, selection): &mut (Counters<T>, Selection<T>),
-        keys: &mut Vec<u64>,
+        ranking: &mut Ranking,
         out: &mut Vec<(f32, u32)>,
     ) {
         self.add(walk, counters, |_| T::small(true));
         let row = self.selection_row(walk, self.min_count);
-        let candidates = selection.candidates(counters, row).iter();
-        rank(candidates.map(|&(column, count)| (column, count.wide())), row, keys, out);
+        let candidates = selection.candidates(counters, row);
+        let (columns, overlaps) = parts(candidates);
+        ranking.rank(columns, overlaps, row, out);
         counters.clear();
     }
 
@@ -178,79 +181,17 @@ impl TwoHop {
         walk: Walk<'_>,
         counters: &mut Counters<u8>,
         sparse: &mut Sparse,
-        keys: &mut Vec<u64>,
+        ranking: &mut Ranking,
         out: &mut Vec<(f32, u32)>,
     ) {
-        counters.reserve(self.nodes.len());
+        counters.reserve(self.columns.len());
         counters.add_listing(&self.lists, walk.lefts, walk.wedges, &mut sparse.touched);
         counters.reset(self.columns[walk.node as usize]);
         let row = self.selection_row(walk, self.min_count);
-        let candidates = sparse.candidates(counters, row).iter();
-        rank(candidates.map(|&(column, count)| (column, count.wide())), row, keys, out);
+        let candidates = sparse.candidates(counters, row);
+        let (columns, overlaps) = parts(candidates);
+        ranking.rank(columns, overlaps, row, out);
         counters.clear_listed(&mut sparse.touched);
-    }
-
-    /// A row of weighted sums: in 16 bits if no weight loses much by that, else in 32.
-    fn weighted_row(&self, walk: Walk<'_>, workspace: &mut Workspace, out: &mut Vec<(f32, u32)>) {
-        let Workspace { narrow, middle, wide, counts, sums, weights, keys, .. } = workspace;
-        weights.clear();
-        weights.extend(walk.lefts.iter().map(|&left| self.weights[left as usize]));
-        let lightest = f64::from(weights.iter().min().copied().unwrap_or(1));
-        let norm = self.norms.columns[self.columns[walk.node as usize] as usize] as f64;
-        // Each weight may be rounded up to 1.
-        let room = |largest: u64| largest.saturating_sub(walk.lefts.len() as u64) as f64 / norm;
-        let few = walk.lefts.len() as u64 <= u8::LARGEST;
-        let counts = if few { Counts::Narrow(&mut narrow.0) } else { Counts::Wide(counts) };
-        if lightest * room(u16::LARGEST) >= STEPS_MIN {
-            let scaling = Scaling { scale: room(u16::LARGEST), lightest, weights };
-            self.weighted_row_in(walk, scaling, middle, counts, (sums, keys), out);
-        } else {
-            let scaling = Scaling { scale: room(u32::LARGEST), lightest, weights };
-            self.weighted_row_in(walk, scaling, wide, counts, (sums, keys), out);
-        }
-    }
-
-    /// A row of weighted sums: candidates by scaled weights in counters of type `T`, then their exact
-    /// sums by a second walk that only looks at them.
-    fn weighted_row_in<T: Counter>(
-        &self,
-        walk: Walk<'_>,
-        Scaling { scale, lightest, weights }: Scaling<'_>,
-        (counters, selection): &mut (Counters<T>, Selection<T>),
-        counts: Counts<'_>,
-        (sums, keys): (&mut Sums, &mut Vec<u64>),
-        out: &mut Vec<(f32, u32)>,
-    ) {
-        self.add(walk, counters, |index| {
-            T::at_most(((f64::from(weights[index]) * scale) as u64).max(1))
-        });
-        if self.min_count > 1 {
-            match counts {
-                Counts::Narrow(counts) => self.drop_rare(walk, counters, counts),
-                Counts::Wide(counts) => self.drop_rare(walk, counters, counts),
-            }
-        }
-        let mut row = self.selection_row(walk, 1);
-        row.scale = scale as f32;
-        row.loss = (1.0 / (lightest * scale)) as f32;
-        let candidates = selection.candidates(counters, row);
-        let columns = self.nodes.len();
-        let exact = sums.of(&self.lists, walk.lefts, weights, columns, candidates);
-        let exact = candidates.iter().zip(exact).map(|(&(column, _), &sum)| (column, sum));
-        rank(exact, row, keys, out);
-        counters.clear();
-    }
-
-    /// Sets to zero the counters of columns with fewer than `min_count` left nodes in common.
-    fn drop_rare<T: Counter, C: Counter>(
-        &self,
-        walk: Walk<'_>,
-        counters: &mut Counters<T>,
-        counts: &mut Counters<C>,
-    ) {
-        self.add(walk, counts, |_| C::small(true));
-        counters.reset_below(counts, self.min_count);
-        counts.clear();
     }
 
     /// Adds up the counters of a row, its own left at zero.
@@ -260,7 +201,7 @@ impl TwoHop {
         counters: &mut Counters<T>,
         step: impl Fn(usize) -> T,
     ) {
-        let columns = self.nodes.len();
+        let columns = self.columns.len();
         counters.reserve(columns);
         if wedges.saturating_mul(MARKING_GAIN) < columns as u64 {
             counters.add_marking(&self.lists, lefts, step);
@@ -276,15 +217,21 @@ impl TwoHop {
         Row {
             scoring: &self.scoring,
             norms: &self.norms,
-            nodes: &self.nodes,
-            norm: self.norms.columns[column],
+            norm: self.norms.columns[column].norm,
             least: u64::from(least),
-            scale: 1.0,
-            loss: 0.0,
+            rounding: Rounding::NONE,
             wedges: walk.wedges,
             top_k: self.top_k,
         }
     }
+}
+
+/// The columns of `candidates`, and their counters.
+fn parts<T: Counter>(
+    candidates: &[(u32, T)],
+) -> (impl Iterator<Item = u32> + Clone, impl Iterator<Item = u64>) {
+    let columns = candidates.iter().map(|&(column, _)| column);
+    (columns, candidates.iter().map(|&(_, count)| count.wide()))
 }
 
 /// The wedges of a row.
@@ -297,27 +244,6 @@ struct Walk<'a> {
     /// The sum of their degrees.
     wedges: u64,
 }
-
-/// How the weights of a row are made to fit its counters.
-#[derive(Clone, Copy, Debug)]
-struct Scaling<'a> {
-    /// A weight is multiplied by this and rounded down.
-    scale: f64,
-    /// The row's smallest weight.
-    lightest: f64,
-    /// The weights of the row's left nodes.
-    weights: &'a [u32],
-}
-
-/// Plain counts beside weighted sums, 8 bits for rows of few left nodes.
-enum Counts<'a> {
-    Narrow(&'a mut Counters<u8>),
-    Wide(&'a mut Counters<u32>),
-}
-
-/// A row's weights are scaled to 16 bits if the smallest is then still this much: it loses at most
-/// 1/32 by rounding, and the candidates are few.
-const STEPS_MIN: f64 = 32.0;
 
 /// Columns are listed if a wedge stands for this many columns or more: a listed column costs about as
 /// much as summarising and clearing so many.

@@ -11,8 +11,7 @@ use super::{
 };
 use crate::graph::{Csr, Graph, Needs};
 use crate::kernels::two_hop::{
-    Lists, Measure, Parts, TwoHop, WEIGHT_ONE, Workspace, column_of_node, columns_by_degree,
-    relabel,
+    Lists, Measure, Parts, TwoHop, WEIGHT_ONE, Workspace, column_of_node, columns_by_norm, relabel,
 };
 use crate::model::{Column, ColumnType, Error, Field, Keys, Result, Rows, Side, Table};
 
@@ -186,16 +185,10 @@ impl Feature for CoEngagementFeature {
 
     fn start(&self, graph: Arc<Graph>, _key_files: &[Keys]) -> Step {
         let weights = weights(&graph.forward, self.params.user_discount);
-        let nodes = columns_by_degree(&graph.backward.offsets);
-        let columns = column_of_node(&nodes);
-        let degree = |csr: &Csr, node: usize| csr.degree(node as u32) as u64 + 1;
-        let rights = split_by_work(graph.backward.nodes(), TASKS_A_SIDE, |node| {
-            degree(&graph.backward, node)
-        });
-        let lefts =
-            split_by_work(graph.forward.nodes(), TASKS_A_SIDE, |node| degree(&graph.forward, node));
+        let degree = |node: usize| graph.backward.degree(node as u32) as u64 + 1;
+        let rights = split_by_work(graph.backward.nodes(), TASKS_A_SIDE, degree);
         let params = self.params.clone();
-        Step::Round(Arc::new(Prepare { graph, params, weights, nodes, columns, rights, lefts }))
+        Step::Round(Arc::new(Totals { graph, params, weights, rights }))
     }
 
     fn explain_row(&self, graph: &Graph, _table: usize, rows: &Rows, row: usize) -> String {
@@ -248,19 +241,15 @@ fn weights(forward: &Csr, discount: UserDiscount) -> Vec<u32> {
     }
 }
 
-/// The preparing round: the tasks of `rights` give norms and wedges of the right nodes, those of
-/// `lefts` the relabelled lists of the left nodes.
-struct Prepare {
+/// The first preparing round: the tasks of `rights` give wedges and norms of the right nodes.
+struct Totals {
     graph: Arc<Graph>,
     params: Params,
     weights: Vec<u32>,
-    nodes: Vec<u32>,
-    columns: Vec<u32>,
     rights: Vec<Range<usize>>,
-    lefts: Vec<Range<usize>>,
 }
 
-impl Prepare {
+impl Totals {
     /// Wedges of each right node of `range`, then the norm of each.
     fn totals(&self, range: &Range<usize>) -> Vec<i64> {
         let nodes = range.start as u32..range.end as u32;
@@ -282,40 +271,76 @@ impl Prepare {
     }
 }
 
-impl Stage for Prepare {
+impl Stage for Totals {
     fn tasks(&self) -> usize {
-        self.rights.len() + self.lefts.len()
+        self.rights.len()
     }
 
     fn run(&self, task: usize, _scratch: &mut Scratch) -> Part {
-        if let Some(range) = self.rights.get(task) {
-            return Part::I64(self.totals(range));
+        Part::I64(self.totals(&self.rights[task]))
+    }
+
+    fn next(self: Arc<Self>, parts: Vec<Part>) -> Step {
+        let (mut wedges, mut norms) = (Vec::new(), Vec::new());
+        for part in parts {
+            if let Part::I64(totals) = part {
+                let (first, second) = totals.split_at(totals.len() / 2);
+                wedges.extend(first.iter().map(|&total| total as u64));
+                norms.extend(second.iter().map(|&total| total as u64));
+            }
         }
-        let range = self.lefts[task - self.rights.len()].clone();
+        let graph = Arc::clone(&self.graph);
+        let nodes = columns_by_norm(&norms);
+        let columns = column_of_node(&nodes);
+        let degree = |node: usize| graph.forward.degree(node as u32) as u64 + 1;
+        let lefts = split_by_work(graph.forward.nodes(), TASKS_A_SIDE, degree);
+        let (params, weights) = (self.params.clone(), self.weights.clone());
+        Step::Round(Arc::new(Relabel {
+            graph,
+            params,
+            weights,
+            wedges,
+            norms,
+            nodes,
+            columns,
+            lefts,
+        }))
+    }
+}
+
+/// The second: the tasks of `lefts` give the relabelled lists of the left nodes.
+struct Relabel {
+    graph: Arc<Graph>,
+    params: Params,
+    weights: Vec<u32>,
+    wedges: Vec<u64>,
+    norms: Vec<u64>,
+    nodes: Vec<u32>,
+    columns: Vec<u32>,
+    lefts: Vec<Range<usize>>,
+}
+
+impl Stage for Relabel {
+    fn tasks(&self) -> usize {
+        self.lefts.len()
+    }
+
+    fn run(&self, task: usize, _scratch: &mut Scratch) -> Part {
         let forward = &self.graph.forward;
+        let range = self.lefts[task].clone();
         Part::U32(relabel(&forward.offsets, &forward.targets, &self.columns, range))
     }
 
     fn next(self: Arc<Self>, parts: Vec<Part>) -> Step {
-        let mut wedges = Vec::with_capacity(self.nodes.len());
-        let mut norms = Vec::with_capacity(self.nodes.len());
-        let mut words = Vec::with_capacity(self.lefts.len());
-        for part in parts {
-            match part {
-                Part::I64(totals) => {
-                    let (first, second) = totals.split_at(totals.len() / 2);
-                    wedges.extend(first.iter().map(|&total| total as u64));
-                    norms.extend(second.iter().map(|&total| total as u64));
-                }
-                Part::U32(list) => words.push(list),
-                Part::F64(_) => {}
-            }
-        }
+        let words = parts.into_iter().filter_map(|part| match part {
+            Part::U32(list) => Some(list),
+            _ => None,
+        });
         let parts = Parts {
-            lists: Lists::join(&self.graph.forward.offsets, &self.lefts, words),
+            lists: Lists::join(&self.graph.forward.offsets, &self.lefts, words.collect()),
             nodes: self.nodes.clone(),
             columns: self.columns.clone(),
-            norms,
+            norms: self.norms.clone(),
             weights: self.weights.clone(),
         };
         let measure = match self.params.measure {
@@ -325,7 +350,8 @@ impl Stage for Prepare {
         };
         let (top_k, min_count) = (self.params.top_k as usize, self.params.min_count as u32);
         let kernel = TwoHop::new(parts, measure, self.params.shrink, min_count, top_k);
-        Step::Rows(Arc::new(Related { graph: Arc::clone(&self.graph), kernel, wedges }))
+        let (graph, wedges) = (Arc::clone(&self.graph), self.wedges.clone());
+        Step::Rows(Arc::new(Related { graph, kernel, wedges }))
     }
 }
 

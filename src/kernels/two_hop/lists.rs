@@ -1,9 +1,10 @@
-//! The adjacency lists that two_hop walks, with columns relabelled by degree.
+//! The adjacency lists that two_hop walks, with columns relabelled by norm.
 //!
 //! # Representation
 //!
-//! Column `r` is the node of rank `r` when the right nodes are put in descending order of degree
-//! (then ascending dense id), so that neighbouring columns have about equal norms and most
+//! Column `r` is the node of rank `r` when the right nodes are put in descending order of norm
+//! (then ascending dense id), but for the order within tiles of 512: neighbouring columns have about equal norms,
+//! which the selection relies on, and norms rise with degrees about, so that most
 //! edges lead to low columns. The list of a left node is a run of 32-bit words:
 //!
 //! 1. the *near* columns, those below [`NEAR`], as 16-bit numbers, two a word, the last word padded
@@ -22,6 +23,7 @@
 
 use std::ops::Range;
 
+use super::counters::GROUPS;
 use crate::kernels::prefetch::prefetch;
 
 /// Columns below this are stored in 16 bits.
@@ -42,18 +44,30 @@ const COUNT_BITS: u32 = 17;
 /// Cache lines asked for of each list; the hardware foresees the rest.
 const LINES: usize = 4;
 
-/// The right nodes by descending degree, then ascending dense id, given the `offsets` of their
-/// adjacency: the dense id of each column.
-pub fn columns_by_degree(offsets: &[u64]) -> Vec<u32> {
-    let mut keys: Vec<(u64, u32)> = (0u32..)
-        .zip(offsets.windows(2))
-        .map(|(node, ends)| (u64::MAX - (ends[1] - ends[0]), node))
-        .collect();
+/// Rows of a tile.
+const TILE_ROWS: usize = 8;
+
+/// Columns of a tile, within which they stand column by column: the selection looks at vectors of [`GROUPS`]
+/// counters and reads the hits of eight of them group by group, and so gets those of
+/// equal degree in ascending order of their ids.
+const TILE: usize = TILE_ROWS * GROUPS;
+
+/// The right nodes by descending norm, then ascending dense id, but for the order within tiles, given the
+/// `norms` by dense id: the dense id of each column.
+pub fn columns_by_norm(norms: &[u64]) -> Vec<u32> {
+    let mut keys: Vec<(u64, u32)> =
+        (0u32..).zip(norms).map(|(node, norm)| (u64::MAX - norm, node)).collect();
     keys.sort_unstable();
-    keys.into_iter().map(|(_, node)| node).collect()
+    let mut nodes: Vec<u32> = keys.iter().map(|&(_, node)| node).collect();
+    for (nodes, keys) in nodes.chunks_exact_mut(TILE).zip(keys.chunks_exact(TILE)) {
+        for (rank, &(_, node)) in keys.iter().enumerate() {
+            nodes[rank % TILE_ROWS * GROUPS + rank / TILE_ROWS] = node;
+        }
+    }
+    nodes
 }
 
-/// The inverse of [`columns_by_degree`]: the column of each dense id.
+/// The inverse of [`columns_by_norm`]: the column of each dense id.
 pub fn column_of_node(nodes: &[u32]) -> Vec<u32> {
     let mut columns = vec![0; nodes.len()];
     for (column, &node) in (0u32..).zip(nodes) {
@@ -154,8 +168,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_ranks_of_degree_then_id() {
-        let nodes = columns_by_degree(&[0, 1, 4, 5, 8]);
+    fn columns_are_ranks_of_norm_then_id() {
+        let nodes = columns_by_norm(&[1, 3, 1, 3]);
         assert_eq!(nodes, [1, 3, 0, 2]);
         assert_eq!(column_of_node(&nodes), [2, 0, 3, 1]);
     }

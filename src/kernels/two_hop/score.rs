@@ -40,14 +40,35 @@ impl Scoring {
     /// The score of an `overlap` of two nodes of norms `a` and `b`, all in units. Symmetric in `a`
     /// and `b`.
     pub fn score(&self, overlap: u64, a: u64, b: u64) -> f32 {
-        let (n, a, b) = (overlap as f64, a as f64, b as f64);
-        let score = match self.measure {
-            Measure::Count => n * self.unit,
-            Measure::Cosine => ((n * n) / (a * b)).sqrt(),
-            Measure::Jaccard => n / (a + b - n),
-        };
-        let n = n * self.unit;
-        if self.shrink > 0.0 { (score * (n / (n + self.shrink))) as f32 } else { score as f32 }
+        let mut score = Vec::with_capacity(1);
+        self.scores(&[overlap as f64], a as f64, &[b as f64], &mut score);
+        score[0]
+    }
+
+    /// [`Scoring::score`] of each of `overlaps` of a row of norm `a` and columns of `norms`, into `out`.
+    pub fn scores(&self, overlaps: &[f64], a: f64, norms: &[f64], out: &mut Vec<f32>) {
+        let pairs = overlaps.iter().copied().zip(norms.iter().copied());
+        out.clear();
+        match self.measure {
+            Measure::Count => self.shrink(pairs.map(|(n, _)| (n, n * self.unit)), out),
+            Measure::Cosine => {
+                self.shrink(pairs.map(|(n, b)| (n, ((n * n) / (a * b)).sqrt())), out);
+            }
+            Measure::Jaccard => self.shrink(pairs.map(|(n, b)| (n, n / (a + b - n))), out),
+        }
+    }
+
+    /// Appends the scores, shrunk, of overlaps with their scores before.
+    #[inline(always)]
+    fn shrink(&self, scores: impl Iterator<Item = (f64, f64)>, out: &mut Vec<f32>) {
+        if self.shrink > 0.0 {
+            out.extend(scores.map(|(n, score)| {
+                let n = n * self.unit;
+                (score * (n / (n + self.shrink))) as f32
+            }));
+        } else {
+            out.extend(scores.map(|(_, score)| score as f32));
+        }
     }
 
     /// What [`Scoring::overlap`] needs to know of a column of norm `norm`. It never falls when

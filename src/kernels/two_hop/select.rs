@@ -1,20 +1,25 @@
 //! The K best columns of a row, found by summaries instead of a heap.
 //!
-//! 1. *Maxima.* The counters of a block are 32 strided groups; one vertical vector
+//! 1. *Maxima.* The counters of a block are 64 strided groups; one vertical vector
 //!    maximum over the block gives the maximum of each group.
 //! 2. *Bound.* The columns of a block have about equal norms, so one integer threshold a block
 //!    stands for a score, for its largest norm. A score that at least K groups reach is a lower
 //!    bound on the K-th best. Bisection with interpolation finds one that few more than K reach.
-//! 3. *Candidates.* Only groups whose maximum reaches the bound, for the block's smallest norm, are read.
-//! 4. *Rank.* The candidates' exact scores are sorted.
+//! 3. *Candidates.* Only blocks with a group whose maximum reaches the bound, for the block's smallest norm, are
+//!    read ([`super::hits`]).
+//! 4. *Rank.* The candidates' exact scores are sorted ([`super::rank`]).
 //!
-//! The counters may be scaled and rounded ([`Row::scale`], [`Row::loss`]); the candidates' exact sums are then
-//! had before step 4.
+//! If K is a large part of the groups, there is no step 1, and step 2 counts columns: a probe then
+//! reads all counters, but groups with several of the best no longer make the bound too low.
+//!
+//! The counters may be scaled and rounded ([`Rounding`]); the candidates' exact sums are then had before
+//! step 4.
 //!
 //! Steps 2 and 3 use f32 with a margin far above its error, so the candidates always hold every
 //! column of the K best, and the result depends on step 4 alone.
 
 use super::counters::{BLOCK, Counter, Counters, GROUPS};
+use super::hits::{self, HALF};
 use super::score::Scoring;
 
 /// Probes of the bisection at most. Each halves the uncertainty; more cost more than the candidates
@@ -25,17 +30,24 @@ const PROBES: usize = 8;
 /// thresholds.
 pub const MARGIN: f32 = 1e-4;
 
-/// Half the groups of a block.
-const HALF: usize = GROUPS / 2;
+/// Columns are counted one by one instead of by groups if there are fewer groups than this for each column
+/// wanted: a group that holds several of the best would make the bound too low.
+const CROWDED: usize = 32;
 
-/// Loss of rounded counters above which every column is a candidate.
-pub const LOSS_MAX: f32 = 0.5;
+/// A column.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Column {
+    /// Its norm, in units.
+    pub norm: u64,
+    /// Its dense id.
+    pub node: u32,
+}
 
-/// The norms of the columns, and of the blocks of columns.
+/// The columns, and the norms of the blocks of columns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Norms {
-    /// Norm of each column, in units.
-    pub columns: Vec<u64>,
+    /// The columns.
+    pub columns: Vec<Column>,
     /// [`Scoring::gauge`] of the smallest norm of each block.
     pub least: Vec<f32>,
     /// [`Scoring::gauge`] of the largest norm of each block.
@@ -43,11 +55,11 @@ pub struct Norms {
 }
 
 impl Norms {
-    /// The norms `columns`, in units, for `scoring`.
-    pub fn new(columns: Vec<u64>, scoring: &Scoring) -> Norms {
-        let blocks = columns.chunks(BLOCK);
-        let least = blocks.clone().map(|block| block.iter().min().copied().unwrap_or(0));
-        let most = blocks.map(|block| block.iter().max().copied().unwrap_or(0));
+    /// The norms of `columns` for `scoring`.
+    pub fn new(columns: Vec<Column>, scoring: &Scoring) -> Norms {
+        let blocks = columns.chunks(BLOCK).map(|block| block.iter().map(|column| column.norm));
+        let least = blocks.clone().map(|norms| norms.min().unwrap_or(0));
+        let most = blocks.map(|norms| norms.max().unwrap_or(0));
         let gauges = |norms: &mut dyn Iterator<Item = u64>| {
             norms.map(|norm| scoring.gauge(norm)).collect::<Vec<f32>>()
         };
@@ -74,6 +86,43 @@ pub struct Selection<T> {
     /// The bound of the row before over its scale: where the next search begins. It changes how
     /// long a search takes, never what is selected.
     guess: f32,
+    /// Whether columns are counted instead of groups.
+    crowded: bool,
+}
+
+/// What a counter `c` tells of its overlap `n` in units: with `s = n * scale`, it is from
+/// `max(s - under, s * low)` to `min(s + over, s * high)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rounding {
+    /// What a counter is to its overlap.
+    pub scale: f32,
+    /// By how much a counter may be too small.
+    pub under: f32,
+    /// By how much a counter may be too large.
+    pub over: f32,
+    /// What part of itself a counter is at least.
+    pub low: f32,
+    /// What multiple of itself a counter is at most.
+    pub high: f32,
+}
+
+impl Rounding {
+    /// Counters that are their overlaps.
+    pub const NONE: Rounding = Rounding { scale: 1.0, under: 0.0, over: 0.0, low: 1.0, high: 1.0 };
+
+    /// What a counter must reach for its overlap to be surely as large as `real`.
+    #[inline(always)]
+    fn surely(self, real: f32) -> f32 {
+        let scaled = real * self.scale;
+        (scaled + self.over).min(scaled * self.high)
+    }
+
+    /// What the counter of an overlap as large as `real` surely reaches.
+    #[inline(always)]
+    fn at_least(self, real: f32) -> f32 {
+        let scaled = real * self.scale;
+        (scaled - self.under).max(scaled * self.low)
+    }
 }
 
 /// The row that is selected from.
@@ -83,17 +132,12 @@ pub struct Row<'a> {
     pub scoring: &'a Scoring,
     /// The columns' norms.
     pub norms: &'a Norms,
-    /// The dense id of each column.
-    pub nodes: &'a [u32],
     /// The row's own norm, in units.
     pub norm: u64,
     /// The smallest counter that is kept, at least 1.
     pub least: u64,
-    /// What a counter is to its overlap in units: 1 unless weights were scaled to fit.
-    pub scale: f32,
-    /// By what part of itself a counter may fall short of its scaled overlap, which it never
-    /// exceeds: 0 unless weights were rounded down. From [`LOSS_MAX`] on nothing is relied upon.
-    pub loss: f32,
+    /// What the counters stand for.
+    pub rounding: Rounding,
     /// How many are kept.
     pub top_k: usize,
     /// The row's wedges, which its columns cannot outnumber.
@@ -111,17 +155,25 @@ fn between(low: (f32, usize), high: (f32, usize), aim: f32) -> f32 {
 impl<T: Counter> Selection<T> {
     /// Columns of `counters`, with their counters, that include the K best: steps 1 to 3.
     pub fn candidates(&mut self, counters: &Counters<T>, row: Row<'_>) -> &[(u32, T)] {
-        self.summarise(counters, row);
-        let bound = self.bound(row);
+        let blocks = counters.blocks();
+        self.crowded = row.top_k.saturating_mul(CROWDED) > blocks.len() * GROUPS;
+        self.maxima.clear();
+        if !self.crowded {
+            self.summarise(counters);
+        }
+        let gauges = |of: &[f32], out: &mut Vec<f32>| {
+            out.clear();
+            out.extend(blocks.iter().map(|&block| of[block as usize]));
+        };
+        gauges(&row.norms.least, &mut self.least);
+        gauges(&row.norms.most, &mut self.most);
+        let bound = self.bound(counters, row);
         self.collect(counters, row, bound);
         &self.candidates
     }
 
     /// Step 1.
-    fn summarise(&mut self, counters: &Counters<T>, row: Row<'_>) {
-        self.maxima.clear();
-        self.least.clear();
-        self.most.clear();
+    fn summarise(&mut self, counters: &Counters<T>) {
         for &block in counters.blocks() {
             let mut maxima = [T::default(); GROUPS];
             let values = counters.block(block).as_chunks::<GROUPS>().0;
@@ -135,18 +187,14 @@ impl<T: Counter> Selection<T> {
                 *maxima = best;
             }
             self.maxima.push(maxima);
-            self.least.push(row.norms.least[block as usize]);
-            self.most.push(row.norms.most[block as usize]);
         }
     }
 
     /// Step 2: a score that at least `top_k` columns reach, or 0.
-    fn bound(&mut self, row: Row<'_>) -> f32 {
+    fn bound(&mut self, counters: &Counters<T>, row: Row<'_>) -> f32 {
         let wanted = row.top_k;
-        if row.wedges <= 4 * wanted as u64
-            || row.loss > LOSS_MAX
-            || self.maxima.len() * GROUPS < wanted
-        {
+        let fewest = if self.crowded { wanted + wanted / 4 } else { 4 * wanted };
+        if row.wedges <= fewest as u64 {
             return 0.0;
         }
         let enough = wanted + wanted / 8 + 4;
@@ -156,7 +204,7 @@ impl<T: Counter> Selection<T> {
         // Scores with the number of groups that reach them, from either side.
         let (mut low, mut high) = ((0.0f32, 0), (f32::MAX, 0));
         for _ in 0..PROBES {
-            let reached = self.reached(row, probe);
+            let reached = self.reached(counters, row, probe);
             if reached >= wanted {
                 low = (probe, reached);
                 if reached <= enough {
@@ -179,10 +227,16 @@ impl<T: Counter> Selection<T> {
         low.0
     }
 
-    /// How many groups hold a column that surely scores `score` or more.
-    fn reached(&mut self, row: Row<'_>, score: f32) -> usize {
+    /// How many columns surely score `score` or more, or how many groups hold one.
+    fn reached(&mut self, counters: &Counters<T>, row: Row<'_>, score: f32) -> usize {
         row.scoring.overlaps(score, row.norm, &self.most, &mut self.overlaps);
-        self.set_thresholds(row, row.scale);
+        self.set_thresholds(row, |real| row.rounding.surely(real));
+        if self.crowded {
+            let blocks = counters.blocks().iter().zip(&self.thresholds);
+            return blocks
+                .map(|(&block, &threshold)| hits::count(counters.block(block), threshold))
+                .sum();
+        }
         let mut reached = 0;
         // A counter of 8 bits holds the sum over 255 blocks.
         for (maxima, thresholds) in self.maxima.chunks(255).zip(self.thresholds.chunks(255)) {
@@ -197,12 +251,12 @@ impl<T: Counter> Selection<T> {
         reached
     }
 
-    /// Sets `thresholds` from `overlaps` times `scale`.
-    fn set_thresholds(&mut self, row: Row<'_>, scale: f32) {
+    /// Sets `thresholds` to what `counter` makes of `overlaps`.
+    fn set_thresholds(&mut self, row: Row<'_>, counter: impl Fn(f32) -> f32) {
         let least = T::at_most(row.least);
         self.thresholds.clear();
-        self.thresholds
-            .extend(self.overlaps.iter().map(|&real| T::reaching(real * scale).max(least)));
+        let reaching = |&real: &f32| T::reaching(counter(real)).max(least);
+        self.thresholds.extend(self.overlaps.iter().map(reaching));
     }
 
     /// Step 3.
@@ -210,54 +264,18 @@ impl<T: Counter> Selection<T> {
         self.candidates.clear();
         let score = bound * (1.0 - MARGIN);
         row.scoring.overlaps(score, row.norm, &self.least, &mut self.overlaps);
-        self.set_thresholds(row, row.scale * (1.0 - row.loss.min(1.0)));
+        self.set_thresholds(row, |real| row.rounding.at_least(real));
+        let mut words = [(0, 0); hits::WORDS_MAX];
         let blocks = counters.blocks().iter().zip(&self.thresholds);
-        for ((&block, &threshold), maxima) in blocks.zip(&self.maxima) {
-            // A byte for each group, 1 if it is hit; eight of them at a time.
-            let hits = maxima.map(|maximum| u8::from(maximum >= threshold));
-            let hits: [u64; GROUPS / 8] = bytemuck::cast(hits);
-            if hits.iter().fold(0, |any, word| any | word) == 0 {
-                continue;
-            }
-            let values = counters.block(block);
-            for (word, &hits) in hits.iter().enumerate() {
-                let mut hits = u64::from_le(hits);
-                while hits != 0 {
-                    let group = word * 8 + hits.trailing_zeros() as usize / 8;
-                    hits &= hits - 1;
-                    for (depth, values) in values.as_chunks::<GROUPS>().0.iter().enumerate() {
-                        let value = values[group & (GROUPS - 1)];
-                        if value >= threshold {
-                            let column = block as usize * BLOCK + depth * GROUPS + group;
-                            self.candidates.push((column as u32, value));
-                        }
-                    }
-                }
+        for (index, (&block, &threshold)) in blocks.enumerate() {
+            let hit = |maxima: &[T; GROUPS]| {
+                maxima.iter().fold(false, |any, &maximum| any | (maximum >= threshold))
+            };
+            if self.maxima.get(index).is_none_or(hit) {
+                let values = counters.block(block);
+                let columns = &row.norms.columns;
+                hits::collect(values, block, threshold, columns, &mut words, &mut self.candidates);
             }
         }
     }
-}
-
-/// Step 4: appends the best of `candidates`, columns with their exact overlaps, to `out`: score and
-/// dense id, best first. `keys` is memory to work in.
-pub fn rank(
-    candidates: impl Iterator<Item = (u32, u64)>,
-    row: Row<'_>,
-    keys: &mut Vec<u64>,
-    out: &mut Vec<(f32, u32)>,
-) {
-    keys.clear();
-    keys.extend(candidates.map(|(column, overlap)| {
-        let column = column as usize;
-        let score = row.scoring.score(overlap, row.norm, row.norms.columns[column]);
-        // Scores are positive, so their bits are in the order of their values.
-        u64::from(!score.to_bits()) << 32 | u64::from(row.nodes[column])
-    }));
-    if keys.len() > 2 * row.top_k {
-        keys.select_nth_unstable(row.top_k);
-        keys.truncate(row.top_k);
-    }
-    keys.sort_unstable();
-    keys.truncate(row.top_k);
-    out.extend(keys.iter().map(|&key| (f32::from_bits(!((key >> 32) as u32)), key as u32)));
 }

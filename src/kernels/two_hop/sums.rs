@@ -1,81 +1,82 @@
-//! Exact weighted sums of a few columns of a row.
+//! Exact weighted sums of a few columns of a row: a second walk, that tests a bit for each wedge and adds up
+//! the few that are asked for.
 
 use super::lists::{Lists, NEAR};
 
-/// Slots that take what other columns add up to. A walk adds to some slot at every step, so that it
-/// has no branch to mispredict, and many such slots, so that a step seldom waits for the one before.
-const SPARE: usize = 64;
+/// Columns of a list that are tested before those found are added up.
+const FOUND: usize = 256;
 
-/// Columns summed in one walk at most, so that slots have 16 bits.
-const AT_ONCE: usize = (1 << 16) - SPARE;
-
-/// Sums by slot.
+/// Memory to sum in.
 #[derive(Debug, Default)]
 pub struct Sums {
-    /// The slot of each column: one of the first [`SPARE`] but for the columns that are summed.
-    slots: Vec<u16>,
-    /// What was added to each slot; empty or 65,536 long.
-    values: Vec<u64>,
+    /// A bit for each column, all 0 between rows: few enough bytes for the first-level cache.
+    marks: Vec<u64>,
+    /// The place in `sums` of each marked column.
+    places: Vec<u32>,
     /// The sums of the columns asked for, in their order.
     sums: Vec<u64>,
 }
 
 impl Sums {
-    /// The sums over `lefts` of the `weights`, parallel to it, for each column of `candidates` that
-    /// a left node leads to. `columns` is the number of all columns.
-    pub fn of<T>(
+    /// The sums over `lefts` of the `weights`, parallel to it, for each of `columns` that
+    /// a left node leads to. `width` is the number of all columns.
+    pub fn of(
         &mut self,
         lists: &Lists,
         lefts: &[u32],
         weights: &[u32],
-        columns: usize,
-        candidates: &[(u32, T)],
+        width: usize,
+        columns: impl Iterator<Item = u32> + Clone,
     ) -> &[u64] {
-        if self.slots.len() < columns.max(NEAR) {
-            self.slots = (0..columns.max(NEAR)).map(spare).collect();
-            self.values.resize(1 << 16, 0);
-        }
+        self.marks.resize(width.max(NEAR).div_ceil(64), 0);
+        self.places.resize(width, 0);
         self.sums.clear();
-        for candidates in candidates.chunks(AT_ONCE) {
-            for (index, &(column, _)) in candidates.iter().enumerate() {
-                self.slots[column as usize] = (SPARE + index) as u16;
-                self.values[SPARE + index] = 0;
-            }
-            self.walk(lists, lefts, weights);
-            self.sums.extend_from_slice(&self.values[SPARE..SPARE + candidates.len()]);
-            for &(column, _) in candidates {
-                self.slots[column as usize] = spare(column as usize);
-            }
+        for (place, column) in (0..).zip(columns.clone()) {
+            self.marks[column as usize / 64] |= 1 << (column % 64);
+            self.places[column as usize] = place;
+            self.sums.push(0);
+        }
+        self.walk(lists, lefts, weights);
+        for column in columns {
+            self.marks[column as usize / 64] = 0;
         }
         &self.sums
     }
 
-    /// Adds each weight to the slots of the columns that its left node leads to.
+    /// Adds each weight to the sums of the marked columns that its left node leads to.
     fn walk(&mut self, lists: &Lists, lefts: &[u32], weights: &[u32]) {
-        let Some((near_slots, far_slots)) = self.slots.split_first_chunk::<NEAR>() else {
+        let Some((near_marks, far_marks)) = self.marks.split_first_chunk::<{ NEAR / 64 }>() else {
             return;
         };
-        let Some(values) = self.values.first_chunk_mut::<{ 1 << 16 }>() else {
-            return;
-        };
+        let bit = |word: u64, column: u32| (word >> (column % 64) & 1) as usize;
+        let mut found = [0; 2 * FOUND];
         for (index, (&left, &weight)) in lefts.iter().zip(weights).enumerate() {
             lists.prefetch_ahead(lefts, index);
             let (near, far) = lists.columns(left);
-            let weight = u64::from(weight);
-            for &column in near {
-                let value = &mut values[usize::from(near_slots[usize::from(column)])];
-                // The spare slots may overflow; nobody reads them.
-                *value = value.wrapping_add(weight);
+            let mut add = |found: &[u32]| {
+                for &column in found {
+                    self.sums[self.places[column as usize] as usize] += u64::from(weight);
+                }
+            };
+            // Each is noted, and kept if it is marked: a branch would be mispredicted. No chunk
+            // finds more than its length, so that a masked index is in bounds.
+            for near in near.chunks(FOUND) {
+                let mut count = 0;
+                for &column in near {
+                    found[count & (2 * FOUND - 1)] = u32::from(column);
+                    let word = near_marks[usize::from(column) / 64];
+                    count += bit(word, u32::from(column));
+                }
+                add(&found[..count & (2 * FOUND - 1)]);
             }
-            for &column in far {
-                let value = &mut values[usize::from(far_slots[column as usize])];
-                *value = value.wrapping_add(weight);
+            for far in far.chunks(FOUND) {
+                let mut count = 0;
+                for &column in far {
+                    found[count & (2 * FOUND - 1)] = column + NEAR as u32;
+                    count += bit(far_marks[column as usize / 64], column);
+                }
+                add(&found[..count & (2 * FOUND - 1)]);
             }
         }
     }
-}
-
-/// The slot of a column that is not summed.
-fn spare(column: usize) -> u16 {
-    (column % SPARE) as u16
 }
