@@ -4,12 +4,16 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::engine::{Event, Observer, Report};
 use crate::model::Error;
+
+/// Interrupts that follow one another within this time are one.
+const SAME_INTERRUPT: Duration = Duration::from_millis(500);
 
 /// Standard error, shared with the workers.
 #[derive(Clone)]
@@ -36,10 +40,13 @@ impl Console {
 
     /// Makes the first Ctrl-C (or SIGTERM) stop the run in good order; a second one calls `abort`.
     pub fn catch_interrupt(&self) {
-        let state = self.0.clone();
+        let (state, mut first) = (self.0.clone(), None::<Instant>);
         // Without a handler the process ends at once, and the next run cleans up.
         let _ = ctrlc::set_handler(move || {
-            if state.interrupted.swap(true, Ordering::Relaxed) {
+            state.interrupted.store(true, Ordering::Relaxed);
+            // One that follows at once is the same: it came to the whole group and by the launcher, or
+            // from each thread of a launcher that dies.
+            if first.get_or_insert_with(Instant::now).elapsed() > SAME_INTERRUPT {
                 (state.abort)();
             }
         });

@@ -24,7 +24,7 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(3);
 const TABLES: [&str; 3] = ["degrees_pin", "degrees_user", "related"];
 
 /// A job of some seconds in a build without all optimisations.
-const JOB: &str = r#"[job]
+pub const JOB: &str = r#"[job]
 name = "large"
 as_of = "2026-11-01T00:00:00Z"
 [source.synthetic]
@@ -52,7 +52,7 @@ fn member(place: &Place, index: usize, more: &[&str]) -> Command {
 
 /// `command` with a fixed clock, and whatever it puts into the folder of temporary files put where the test
 /// sees it.
-fn prepared(mut command: Command, place: &Place) -> Command {
+pub fn prepared(mut command: Command, place: &Place) -> Command {
     fs::create_dir_all(place.path("tmp")).unwrap();
     command.env("SOURCE_DATE_EPOCH", "1800000000").env("TMPDIR", place.path("tmp"));
     command.env_remove("PINGRAPH_SECRET");
@@ -70,13 +70,13 @@ fn write_hosts(place: &Place, count: usize) -> Vec<String> {
 }
 
 /// The published partitions, in order of [`TABLES`]; `None` where there is none.
-fn published(place: &Place) -> Vec<Option<Files>> {
+pub fn published(place: &Place) -> Vec<Option<Files>> {
     let folder = |table| place.path("out").join(table).join(PARTITION);
     TABLES.iter().map(|table| files(&folder(table))).collect()
 }
 
 /// What one process publishes.
-fn reference(place: &Place) -> Vec<Option<Files>> {
+pub fn reference(place: &Place) -> Vec<Option<Files>> {
     let run = ["run", "job.toml", "--workers", "2"];
     Outcome::of(&prepared(place.command(&run), place).output().unwrap()).succeeds();
     let found = published(place);
@@ -111,7 +111,7 @@ fn wait_until(what: &str, most: Duration, mut done: impl FnMut() -> bool) {
 }
 
 /// Waits for the end of `child`, within `most`.
-fn end(mut child: Child, most: Duration) -> Outcome {
+pub fn end(mut child: Child, most: Duration) -> Outcome {
     let begin = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if begin.elapsed() > most {
