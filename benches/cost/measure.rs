@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
@@ -15,7 +16,7 @@ use pingraph::signals::Registry;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::common::{Outcome, load, rounds, rows, timed_rows};
+use super::common::{Outcome, Output, load, rounds, rows, timed_rows};
 use super::graphs;
 
 /// Seeds of a measurement.
@@ -183,7 +184,12 @@ fn feature(signal: &str, params: &str) -> Outcome<Box<dyn pingraph::signals::Fea
 fn two_hop(graph: &Arc<Graph>, params: &str) -> Outcome<f64> {
     let (source, prepared) = rounds(&*feature("co_engagement", params)?, graph.clone(), 1);
     let nodes: Vec<u32> = (0..graph.backward.nodes() as u32).collect();
-    Ok((prepared + rows(&*source, &nodes, 1).1) * 1e9)
+    // Rows go to a file, as those of a job do: kept ones would take memory, which takes time.
+    let folder = tempfile::tempdir()?;
+    let top_k = params.parse::<pingraph::toml::Table>()?;
+    let top_k = top_k.get("top_k").and_then(pingraph::toml::Value::as_integer).unwrap_or(50);
+    let output = Output::create(&folder.path().join("rows"), nodes.len(), top_k as usize)?;
+    Ok((prepared + rows(&*source, &nodes, 1, &output)?) * 1e9)
 }
 
 /// CPU nanoseconds of the rows of `seeds`, and the half-steps of the calibration, which is not timed.
@@ -222,7 +228,7 @@ fn ingestion(name: &str, path: &Path, time: Option<&str>) -> Outcome<Point> {
         let busy = |all: bool| -> f64 {
             let of = report.stages.iter();
             let of = of.filter(|time| all || stages.contains(&time.stage.as_str()));
-            of.map(|time| time.busy.as_secs_f64()).sum()
+            of.flat_map(|time| &time.busy).map(Duration::as_secs_f64).sum()
         };
         shape.rows = report.scan.rows_read as f64;
         shape.events = report.scan.rows_read as f64;

@@ -28,6 +28,11 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "processes")]
     pub restarts: u32,
 
+    /// Keep the tables that an attempt has finished when it fails, and take up those that an earlier
+    /// attempt at the same run has kept. --restarts does so by itself.
+    #[arg(long)]
+    pub resume: bool,
+
     /// All processes, one host[:port] a line in order of index; the same file on all of them.
     /// Default: PINGRAPH_HOSTS, a file or host,host,...
     #[arg(long, value_name = "FILE")]
@@ -81,6 +86,11 @@ impl ClusterArgs {
     /// Whether this process only starts others and supervises them.
     pub fn launches(&self) -> bool {
         self.processes.is_some() && self.rendezvous.is_none()
+    }
+
+    /// Whether finished tables go from one attempt to the next.
+    pub fn resumes(&self) -> bool {
+        self.resume || self.restarts > 0
     }
 
     /// The processes of the run, or none if this is the only one.

@@ -132,6 +132,9 @@ impl Console {
                 "level": "info", "event": "stage_finished", "stage": stage,
                 "wall_s": wall.as_secs_f64(),
             })),
+            Event::Resumed { table } => {
+                self.line(&json!({"level": "info", "event": "resumed", "table": table}));
+            }
             Event::Warning(message) => {
                 self.line(&json!({"level": "warn", "event": "warning", "message": message}));
             }
@@ -169,6 +172,13 @@ impl Console {
                     old.finish_and_clear();
                 }
             }
+            Event::Resumed { table } => {
+                let line = format!("{table} is taken up from an earlier attempt");
+                match bar.as_ref() {
+                    Some((_, bar)) => bar.println(line),
+                    None => drop(writeln!(std::io::stderr(), "{line}")),
+                }
+            }
             Event::Warning(message) => match bar.as_ref() {
                 Some((_, bar)) => bar.println(format!("warning: {message}")),
                 None => drop(writeln!(std::io::stderr(), "warning: {message}")),
@@ -196,7 +206,7 @@ impl Observer for Console {
             // Only errors are wanted.
         } else if self.0.json {
             self.log(event);
-        } else if self.0.terminal || matches!(event, Event::Warning(_)) {
+        } else if self.0.terminal || matches!(event, Event::Warning(_) | Event::Resumed { .. }) {
             self.show(event);
         }
     }

@@ -14,6 +14,7 @@ use super::launch::{end_with_launcher, launch};
 use super::output_error;
 use crate::engine::{Report, RunOptions, Workers, run_with};
 use crate::model::{Error, Result};
+use crate::sink::clear_dead;
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
@@ -36,7 +37,12 @@ pub fn run(args: &RunArgs, console: &Console, quiet: bool, out: &mut dyn Write) 
     let job = args.job.load()?;
     console.catch_interrupt();
     if args.cluster.launches() {
-        return launch(&args.cluster, console);
+        let outcome = launch(&args.cluster, console);
+        if outcome.is_err() && !args.cluster.resume {
+            // What attempts kept for one another is of no more use.
+            clear_dead(&job.out, job.as_of_us);
+        }
+        return outcome;
     }
     end_with_launcher();
     let cluster = args.cluster.cluster(console)?;
@@ -48,8 +54,8 @@ pub fn run(args: &RunArgs, console: &Console, quiet: bool, out: &mut dyn Write) 
         }
         _ => args.workers.workers(),
     };
-    let observer = Arc::new(console.clone());
-    let options = RunOptions { observer, created_us: source_date_epoch()?, cluster };
+    let (observer, resume) = (Arc::new(console.clone()), args.cluster.resumes());
+    let options = RunOptions { observer, created_us: source_date_epoch()?, resume, cluster };
     let report = run_with(&job, workers, &options)?;
     if leads {
         console.finished(&report);

@@ -14,7 +14,7 @@ use super::sampling::sample_table;
 use super::shared::lock;
 use crate::model::{Error, Result};
 use crate::signals::{Part, RowSource, Scratch, Step};
-use crate::sink::PartFile;
+use crate::sink::{KeptTable, PartFile};
 
 /// The driver's place in the job.
 pub(super) struct Driver {
@@ -116,6 +116,10 @@ impl Driver {
         let features = self.features.clone();
         let shared = &features.shared;
         let Some(plan) = shared.job.features.get(self.feature) else { return Ok(Vec::new()) };
+        if self.take_up() {
+            self.feature += 1;
+            return self.start_feature();
+        }
         let graph = shared.graph.get()?;
         let no_keys = Vec::new();
         let keys = features.key_files.get(self.feature).unwrap_or(&no_keys);
@@ -123,6 +127,26 @@ impl Driver {
         let first = shared.topology.first();
         let step = shared.timed(first, &plan.name, || Ok(plan.feature.start(graph, keys)));
         step.map_or_else(|| Ok(Vec::new()), |step| self.step(step))
+    }
+
+    /// Takes the feature's tables from an earlier attempt, if that has finished all of them.
+    fn take_up(&self) -> bool {
+        let features = &self.features;
+        let plan = &features.shared.job.features[self.feature];
+        let tables = plan.feature.tables(&features.schema());
+        if !tables.iter().all(|table| features.kept.contains_key(&table.name)) {
+            return false;
+        }
+        for table in tables {
+            if let Some(Some(kept)) = features.kept.get(&table.name) {
+                let resumed = Event::Resumed { table: table.name.clone() };
+                features.shared.observer.event(&resumed);
+                let (files, notes) = (kept.files.clone(), kept.notes.clone());
+                let finished = Finished { feature: self.feature, table, files, notes };
+                lock(&features.finished).push(finished);
+            }
+        }
+        true
     }
 
     fn step(&mut self, step: Step) -> Result<Vec<Message>> {
@@ -181,12 +205,16 @@ impl Driver {
             let example = self.example(work)?;
             *lock(&features.example) = example;
         }
-        lock(&features.finished).push(Finished {
-            feature: self.feature,
-            table: work.table.clone(),
-            files,
-            notes: work.source.notes(),
-        });
+        let notes = work.source.notes();
+        if let Goal::Publish { staging, created_us, keeps: true } = &features.goal
+            && features.shared.topology.process == 0
+        {
+            let (files, notes) = (files.clone(), notes.clone());
+            let kept = KeptTable { created_us: *created_us, files, notes };
+            staging.keep(&work.table.name, &kept)?;
+        }
+        let (feature, table) = (self.feature, work.table.clone());
+        lock(&features.finished).push(Finished { feature, table, files, notes });
         self.table += 1;
         self.start_table()
     }

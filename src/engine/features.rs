@@ -12,6 +12,7 @@
 //! is done, and the order in which results are put together, depends on neither. File boundaries
 //! are fixed numbers of rows, so even the files are the same.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,7 @@ use super::shared::{Shared, lock};
 use super::topology::Topology;
 use crate::model::{ColumnType, Keys, Side, Table};
 use crate::signals::{GraphSchema, RowSource, Stage, split_by_work};
-use crate::sink::{PartFile, Staging};
+use crate::sink::{KeptTable, PartFile, Staging};
 
 /// Rows of a file of a table with lists.
 const LIST_ROWS_A_FILE: usize = 1 << 15;
@@ -34,7 +35,14 @@ const ROWS_A_BLOCK: usize = 64;
 /// What the run is for.
 pub(super) enum Goal {
     /// All rows of all tables, written to staging.
-    Publish { staging: Staging, created_us: i64 },
+    Publish {
+        /// Where they are written.
+        staging: Staging,
+        /// Value of `created_timestamp`.
+        created_us: i64,
+        /// Whether finished tables are kept for the next attempt.
+        keeps: bool,
+    },
     /// The rows of single nodes, by side and key as written.
     Sample(Vec<(Side, String)>),
 }
@@ -52,6 +60,8 @@ pub(super) struct Features {
     pub shared: Arc<Shared>,
     pub goal: Goal,
     pub key_files: Vec<Vec<Keys>>,
+    /// Tables that an earlier attempt has finished; worker 0's process has what they hold.
+    pub kept: BTreeMap<String, Option<KeptTable>>,
     /// Tables whose files are complete; of their files only worker 0's process is told.
     pub finished: Mutex<Vec<Finished>>,
     pub samples: Mutex<Vec<super::report::SampleRow>>,
@@ -94,11 +104,17 @@ pub(super) struct TableWork {
 }
 
 impl Features {
-    pub fn new(shared: Arc<Shared>, goal: Goal, key_files: Vec<Vec<Keys>>) -> Features {
+    pub fn new(
+        shared: Arc<Shared>,
+        goal: Goal,
+        key_files: Vec<Vec<Keys>>,
+        kept: BTreeMap<String, Option<KeptTable>>,
+    ) -> Features {
         Features {
             shared,
             goal,
             key_files,
+            kept,
             finished: Mutex::default(),
             samples: Mutex::default(),
             example: Mutex::default(),

@@ -120,7 +120,7 @@ impl Writers {
 
 impl OpenFile {
     fn create(features: &Features, work: &TableWork, file: usize) -> Result<OpenFile> {
-        let Goal::Publish { staging, created_us } = &features.goal else {
+        let Goal::Publish { staging, created_us, .. } = &features.goal else {
             return Err(Error::engine("rows came in a run that publishes nothing"));
         };
         let path = staging.part_path(&work.table.name, file)?;

@@ -37,6 +37,11 @@ pub enum Event {
     },
     /// Something that the caller should know but that stops nothing.
     Warning(String),
+    /// A table is taken up from an earlier attempt at the run.
+    Resumed {
+        /// Its name.
+        table: String,
+    },
 }
 
 /// Receives the events of a run, from any worker.

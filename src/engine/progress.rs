@@ -41,8 +41,10 @@ impl Observer for Forward {
                 }
             }
             Event::Warning(_) => self.inner.event(event),
-            Event::StageStarted { .. } | Event::StageSized { .. } | Event::StageFinished { .. } => {
-            }
+            Event::StageStarted { .. }
+            | Event::StageSized { .. }
+            | Event::StageFinished { .. }
+            | Event::Resumed { .. } => {}
         }
     }
 

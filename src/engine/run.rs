@@ -20,8 +20,8 @@ use crate::job::Job;
 use crate::model::{Error, ErrorKind, KeyRef, KeyType, Keys, Reject, Result, Side};
 use crate::signals::KeyFile;
 use crate::sink::{
-    FeatureRecord, InputRecord, Manifest, Output, RunRecord, Staging, clear_dead, run_id,
-    write_rejects,
+    FeatureRecord, InputRecord, KeptTable, Manifest, Output, RunRecord, Staging, clear_dead,
+    run_id, write_rejects,
 };
 use crate::source::ScanPlan;
 
@@ -53,13 +53,16 @@ pub struct RunOptions {
     pub observer: Arc<dyn Observer>,
     /// Value of `created_timestamp`, microseconds since 1970; the clock's if empty.
     pub created_us: Option<i64>,
+    /// Whether tables that an earlier attempt at this run has finished are taken up, and those of this one kept
+    /// should it fail.
+    pub resume: bool,
     /// The other processes of the run, each of which runs the same job with as many workers.
     pub cluster: Option<Cluster>,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        RunOptions { observer: Arc::new(Silent), created_us: None, cluster: None }
+        RunOptions { observer: Arc::new(Silent), created_us: None, resume: false, cluster: None }
     }
 }
 
@@ -84,7 +87,7 @@ pub fn run_with(job: &Job, workers: Workers, options: &RunOptions) -> Result<Rep
         true => lead(job, plan, &team, options, begin),
         false => follow(job, plan, &team, options, begin),
     };
-    if team.lost().is_some_and(|lost| lost.process == 0) {
+    if !options.resume && team.lost().is_some_and(|lost| lost.process == 0) {
         // Nobody else is left to remove what process 0 wrote.
         clear_dead(&job.out, job.as_of_us);
     }
@@ -102,11 +105,17 @@ fn lead(
     begin: Instant,
 ) -> Result<Report> {
     let id = run_id(&job.canonical, &inputs(job, &plan), job.as_of_us);
-    let output = Output::open(&job.out, job.as_of_us, &id)?;
-    let created_us = options.created_us.unwrap_or_else(now_us);
-    team.say(None, &Control::Begin { run_id: id.clone(), created_us });
-    let goal = Goal::Publish { staging: output.staging().clone(), created_us };
-    let features = execute(job, plan, goal, team, options)?;
+    let keeps = options.resume;
+    let output = Output::open_keeping(&job.out, job.as_of_us, &id, keeps)?;
+    let kept = output.kept();
+    // All rows of a run have one time, so those of a table that is taken up decide.
+    let earlier = kept.values().next().map(|table| table.created_us);
+    let created_us = earlier.or(options.created_us).unwrap_or_else(now_us);
+    let names = kept.keys().cloned().collect();
+    team.say(None, &Control::Begin { run_id: id.clone(), created_us, kept: names });
+    let kept = kept.iter().map(|(name, kept)| (name.clone(), Some(kept.clone()))).collect();
+    let goal = Goal::Publish { staging: output.staging().clone(), created_us, keeps };
+    let features = execute(job, plan, (goal, kept), team, options)?;
     let mut processes = vec![process_report(&features.shared, team)];
     while processes.len() < team.topology.processes {
         processes.push(team.await_message(|_, message| match message {
@@ -128,8 +137,8 @@ fn follow(
     options: &RunOptions,
     begin: Instant,
 ) -> Result<Report> {
-    let (id, created_us) = team.await_message(|_, message| match message {
-        Control::Begin { run_id, created_us } => Some((run_id, created_us)),
+    let (id, created_us, kept) = team.await_message(|_, message| match message {
+        Control::Begin { run_id, created_us, kept } => Some((run_id, created_us, kept)),
         _ => None,
     })?;
     if id != run_id(&job.canonical, &inputs(job, &plan), job.as_of_us) {
@@ -139,7 +148,9 @@ fn follow(
     let staging = Staging::join(&job.out, job.as_of_us, &id)?;
     let observer = Arc::new(Forward::new(options.observer.clone(), team.post()));
     let options = RunOptions { observer, ..options.clone() };
-    let features = execute(job, plan, Goal::Publish { staging, created_us }, team, &options)?;
+    let kept = kept.into_iter().map(|name| (name, None)).collect();
+    let goal = Goal::Publish { staging, created_us, keeps: options.resume };
+    let features = execute(job, plan, (goal, kept), team, &options)?;
     let own = process_report(&features.shared, team);
     team.say(Some(0), &Control::Done(Box::new(own.clone())));
     team.await_message(|_, message| matches!(message, Control::Published).then_some(()))?;
@@ -160,7 +171,7 @@ pub fn sample(
     let plan = job.source.plan(&job.scan)?;
     let goal = Goal::Sample(wanted.iter().map(|(side, key)| (*side, key.to_string())).collect());
     let team = Team::meet(job, workers.count(), None)?;
-    let features = execute(job, plan, goal, &team, options)?;
+    let features = execute(job, plan, (goal, BTreeMap::new()), &team, options)?;
     let graph = features.shared.graph.get()?;
     let rows = std::mem::take(&mut *lock(&features.samples));
     let mut nodes = Vec::new();
@@ -182,14 +193,14 @@ pub fn sample(
 fn execute(
     job: &Job,
     plan: ScanPlan,
-    goal: Goal,
+    (goal, kept): (Goal, BTreeMap<String, Option<KeptTable>>),
     team: &Team,
     options: &RunOptions,
 ) -> Result<Arc<Features>> {
     let key_files = read_key_files(job, &plan)?;
     let observer = options.observer.clone();
     let shared = Arc::new(Shared::new(job.clone(), plan, observer, team.topology));
-    let features = Arc::new(Features::new(shared.clone(), goal, key_files));
+    let features = Arc::new(Features::new(shared.clone(), goal, key_files, kept));
     team.attach(&shared);
     begin_read(&shared);
     run_workers(&features, team, Arc::new(job.edge_rules()))?;

@@ -44,6 +44,8 @@ pub(super) enum Control {
         run_id: String,
         /// Value of `created_timestamp`.
         created_us: i64,
+        /// Tables that an earlier attempt has finished.
+        kept: Vec<String>,
     },
     /// The run has failed.
     Failed(Error),

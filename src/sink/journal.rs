@@ -108,20 +108,22 @@ impl Journal {
 }
 
 /// Completes the commit of `date` if one was cut off, and removes the staging of runs that are
-/// dead. The caller holds the lock of `date`, so no live run has any.
-pub(super) fn recover(root: &Path, tmp: &Path, date: &str) -> Result<()> {
+/// dead, but for that of the run `kept`. The caller holds the lock of `date`, so no live run has any.
+pub(super) fn recover(root: &Path, tmp: &Path, date: &str, kept: Option<&str>) -> Result<()> {
     if let Some(journal) = Journal::read(tmp, date)? {
         journal.roll_forward(root, tmp)?;
+        return clean(tmp, date, None);
     }
-    clean(tmp, date)
+    clean(tmp, date, kept)
 }
 
-/// Removes all staging of `date`, then its journal.
-pub(super) fn clean(tmp: &Path, date: &str) -> Result<()> {
+/// Removes all staging of `date`, but for that of the run `kept`, then its journal.
+pub(super) fn clean(tmp: &Path, date: &str, kept: Option<&str>) -> Result<()> {
     let prefix = format!("dt={date}.");
     for name in names_in(tmp)? {
         match name.strip_prefix(&prefix) {
             None | Some("lock" | "journal") => {}
+            Some(run) if Some(run) == kept => {}
             Some(_) => remove(&tmp.join(&name))?,
         }
     }
@@ -243,9 +245,9 @@ mod tests {
             if step >= 5 {
                 fs::remove_file(journal_path(&tmp, DATE)).unwrap();
             }
-            recover(root, &tmp, DATE).unwrap();
+            recover(root, &tmp, DATE, None).unwrap();
             assert_completed(root, &tmp);
-            recover(root, &tmp, DATE).unwrap();
+            recover(root, &tmp, DATE, None).unwrap();
             assert_completed(root, &tmp);
         }
     }
@@ -261,7 +263,7 @@ mod tests {
                 // The cut is between the two.
                 false => fs::rename(&target, staging.join("a.old")).unwrap(),
             }
-            recover(root, &tmp, DATE).unwrap();
+            recover(root, &tmp, DATE, None).unwrap();
             assert_completed(root, &tmp);
         }
     }
@@ -278,13 +280,16 @@ mod tests {
     fn a_commit_that_cannot_be_completed_says_which_file_to_remove() {
         let (root, tmp, journal) = cut_off_commit();
         fs::remove_dir_all(staging_path(&tmp, DATE, "run")).unwrap();
-        let error = recover(root.path(), &tmp, DATE).unwrap_err();
+        let error = recover(root.path(), &tmp, DATE, None).unwrap_err();
         assert_eq!(error.site.path, Some(journal_path(&tmp, DATE)));
         assert!(error.remedy.unwrap().contains("remove this file"));
         assert_eq!(Journal::read(&tmp, DATE).unwrap(), Some(journal));
         fs::write(journal_path(&tmp, DATE), "{}").unwrap();
         assert!(
-            recover(root.path(), &tmp, DATE).unwrap_err().to_string().contains("not a journal")
+            recover(root.path(), &tmp, DATE, None)
+                .unwrap_err()
+                .to_string()
+                .contains("not a journal")
         );
     }
 

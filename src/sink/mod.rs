@@ -16,6 +16,7 @@ mod distinct;
 mod files;
 mod histogram;
 mod journal;
+mod kept;
 mod lock;
 mod manifest;
 mod parquet;
@@ -24,6 +25,7 @@ mod rejects;
 mod schema;
 mod statistics;
 
+pub use kept::KeptTable;
 pub use manifest::{
     ColumnRecord, Distinct, ENGINE_VERSION, FeatureRecord, FileRecord, InputRecord, Lengths,
     MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, Quantiles, RunRecord, SUCCESS_FILE, Scalar,

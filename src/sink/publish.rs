@@ -6,12 +6,13 @@
 //! the rerun had other inputs or another job, since the files' names begin the run's id, and equal
 //! rows if it had the same. The tables of a run follow one another by a rename each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::files::{create_folders, failed, remove, sync_folder};
 use super::journal::{Journal, Staged, clean, dates_in, journal_path, recover, staging_path};
+use super::kept::KeptTable;
 use super::lock::PartitionLock;
 use super::manifest::Manifest;
 use crate::model::{Error, Result, format_date};
@@ -22,7 +23,7 @@ const TMP: &str = "_tmp";
 /// Where a run writes what is not published yet: the same folder for all of its processes.
 #[derive(Clone, Debug)]
 pub struct Staging {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     run_id: String,
 }
 
@@ -67,7 +68,7 @@ pub fn clear_dead(root: &Path, as_of_us: i64) {
         && let Ok(_lock) = PartitionLock::take(&tmp, &date)
     {
         // What cannot be removed now is removed by the next run.
-        let _ = recover(root, &tmp, &date);
+        let _ = recover(root, &tmp, &date, None);
     }
 }
 
@@ -81,6 +82,10 @@ pub struct Output {
     staging: Staging,
     /// The journal is written: the staging belongs to the commit and must stay.
     decided: bool,
+    /// Tables that an earlier attempt has finished; empty unless attempts keep them.
+    kept: BTreeMap<String, KeptTable>,
+    /// Whether finished tables stay for the next attempt if this one fails.
+    keeps: bool,
     /// Folders of tables that did not exist before the commit, the outermost first.
     made: Vec<PathBuf>,
     /// Dropped last, when the staging is gone.
@@ -96,22 +101,38 @@ impl Output {
     /// When another run publishes the same partition, when `root` cannot be written, and when a
     /// commit that was cut off cannot be completed.
     pub fn open(root: &Path, as_of_us: i64, run_id: &str) -> Result<Output> {
+        Output::open_keeping(root, as_of_us, run_id, false)
+    }
+
+    /// As [`Output::open`]. If `keeps`, the tables that an earlier attempt at this run has finished stay, if
+    /// they are whole ([`Output::kept`]), and so do those of this attempt, should it fail.
+    ///
+    /// # Errors
+    /// As [`Output::open`].
+    pub fn open_keeping(root: &Path, as_of_us: i64, run_id: &str, keeps: bool) -> Result<Output> {
         check_name("run id", run_id)?;
         let (date, tmp) = (format_date(as_of_us), root.join(TMP));
         let lock = PartitionLock::take(&tmp, &date)?;
-        recover(root, &tmp, &date)?;
+        recover(root, &tmp, &date, keeps.then_some(run_id))?;
         for other in dates_in(&tmp)?.iter().filter(|other| **other != date) {
             // A date that another run holds is alive. One that cannot be completed is for the next
             // run of that date to report: it must not stop this one.
             if let Ok(Some(_other_lock)) = PartitionLock::try_take(&tmp, other) {
-                let _ = recover(root, &tmp, other);
+                let _ = recover(root, &tmp, other, None);
             }
         }
         let staging = staging_path(&tmp, &date, run_id);
-        fs::create_dir(&staging).map_err(|e| failed("create the folder", &staging, &e))?;
+        fs::create_dir_all(&staging).map_err(|e| failed("create the folder", &staging, &e))?;
         let staging = Staging { folder: staging, run_id: run_id.to_string() };
+        let kept = staging.take_up()?;
         let root = root.to_path_buf();
-        Ok(Output { root, date, staging, decided: false, made: Vec::new(), _lock: lock })
+        let (decided, made) = (false, Vec::new());
+        Ok(Output { root, date, staging, decided, kept, keeps, made, _lock: lock })
+    }
+
+    /// Tables that an earlier attempt has finished, by name.
+    pub fn kept(&self) -> &BTreeMap<String, KeptTable> {
+        &self.kept
     }
 
     /// Where the run writes.
@@ -128,6 +149,7 @@ impl Output {
     /// another cannot be put there, the next [`Output::open`] completes the commit.
     pub fn commit(mut self, mut manifests: Vec<Manifest>) -> Result<Vec<PathBuf>> {
         manifests.sort_by(|a, b| a.table.cmp(&b.table));
+        self.staging.forget_kept(manifests.iter().map(|manifest| manifest.table.as_str()))?;
         self.check(&manifests)?;
         let tmp = self.root.join(TMP);
         let mut tables = Vec::new();
@@ -145,7 +167,7 @@ impl Output {
         match journal.roll_forward(&self.root, &tmp) {
             Ok(partitions) => {
                 // All is published. What cannot be removed now is removed by the next run.
-                let _ = clean(&tmp, &self.date);
+                let _ = clean(&tmp, &self.date, None);
                 Ok(partitions)
             }
             Err(error) if journal.begun(&self.root) => Err(error),
@@ -188,7 +210,10 @@ impl Drop for Output {
     fn drop(&mut self) {
         if !self.decided {
             // What cannot be removed now is removed by the next run.
-            let _ = remove(&self.staging.folder);
+            let stays = self.keeps && self.staging.take_up().is_ok_and(|kept| !kept.is_empty());
+            if !stays {
+                let _ = remove(&self.staging.folder);
+            }
             for folder in self.made.iter().rev() {
                 let _ = fs::remove_dir(folder);
             }

@@ -340,12 +340,55 @@ fn restarts_begin_a_new_attempt_after_a_loss() {
     let whole = reference(&place);
     let child = launch(&place, &["--restarts", "2"]).spawn().unwrap();
     wait_until("starting", PATIENCE, || children(child.id()).len() == 2);
-    wait_until("staging", PATIENCE, || place.path("out/_tmp").exists());
+    wait_until("the first tables", PATIENCE, || kept(&place).len() == 2);
     let pids = children(child.id());
     signal(pids[1], "KILL");
     let outcome = end(child, PATIENCE);
     outcome.succeeds();
-    assert!(outcome.err.contains("attempt 2 of 3"), "{outcome:?}");
+    for words in ["attempt 2 of 3", "degrees_pin is taken up", "degrees_user is taken up"] {
+        assert!(outcome.err.contains(words), "{words}: {outcome:?}");
+    }
     assert!(published(&place) == whole);
     assert_clean(&place, &pids);
+}
+
+/// The staged tables that are kept for the next attempt, as paths.
+fn kept(place: &Place) -> Vec<String> {
+    place.out().into_iter().filter(|path| path.ends_with("/_kept")).collect()
+}
+
+#[test]
+fn an_attempt_takes_up_whole_tables_only() {
+    let place = Place::new(JOB);
+    let whole = reference(&place);
+    write_hosts(&place, 2);
+    let attempt = |epoch: u32| {
+        let start = |index| {
+            let mut command = member(&place, index, &["--resume", "--connect-timeout", "20s"]);
+            command.env("PINGRAPH_EPOCH", epoch.to_string()).spawn().unwrap()
+        };
+        [start(0), start(1)]
+    };
+    let [first, second] = attempt(1);
+    wait_until("the first tables", PATIENCE, || kept(&place).len() == 2);
+    signal(second.id(), "KILL");
+    for child in [first, second] {
+        end(child, PATIENCE);
+    }
+    assert_eq!(kept(&place).len(), 2, "{:?}", place.out());
+    // One of the two is damaged.
+    let part = place.out().into_iter().find(|path| path.contains("degrees_pin/part")).unwrap();
+    let mut bytes = fs::read(place.path("out").join(&part)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(place.path("out").join(&part), bytes).unwrap();
+    let [first, second] = attempt(2);
+    let outcomes = [end(first, PATIENCE), end(second, PATIENCE)];
+    for outcome in &outcomes {
+        outcome.succeeds();
+    }
+    // A feature is taken up if all its tables are whole.
+    assert!(!outcomes[0].err.contains("is taken up"), "{outcomes:?}");
+    assert!(published(&place) == whole);
+    assert_clean(&place, &[]);
 }
