@@ -186,8 +186,8 @@ fn two_hop(graph: &Arc<Graph>, params: &str) -> Outcome<f64> {
     let nodes: Vec<u32> = (0..graph.backward.nodes() as u32).collect();
     // Rows go to a file, as those of a job do: kept ones would take memory, which takes time.
     let folder = tempfile::tempdir()?;
-    let top_k = params.parse::<pingraph::toml::Table>()?;
-    let top_k = top_k.get("top_k").and_then(pingraph::toml::Value::as_integer).unwrap_or(50);
+    let top_k = params.parse::<toml::Table>()?;
+    let top_k = top_k.get("top_k").and_then(toml::Value::as_integer).unwrap_or(50);
     let output = Output::create(&folder.path().join("rows"), nodes.len(), top_k as usize)?;
     Ok((prepared + rows(&*source, &nodes, 1, &output)?) * 1e9)
 }

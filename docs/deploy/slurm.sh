@@ -17,4 +17,4 @@ PINGRAPH_SECRET=$(head -c 32 /dev/urandom | base64 -w0)
 # A job that Slurm starts again is a new attempt: processes of the old one can no longer join.
 export PINGRAPH_EPOCH=${SLURM_RESTART_COUNT:-0}
 
-srun --kill-on-bad-exit=1 pingraph run "$1" --workers "$SLURM_CPUS_PER_TASK"
+srun --kill-on-bad-exit=1 pingraph run "$1" --workers "$SLURM_CPUS_PER_TASK" --resume
