@@ -38,6 +38,9 @@ impl<T> Slot<T> {
     }
 }
 
+/// Hears of the error that ends a run.
+pub(super) type HearFailure = Box<dyn Fn(&Error) + Send + Sync>;
+
 /// State of one run, shared by the workers of a process.
 pub(super) struct Shared {
     pub job: Job,
@@ -60,7 +63,7 @@ pub(super) struct Shared {
     stopped: AtomicBool,
     failure: Mutex<Option<Error>>,
     /// Hears of the error that ends the run, if it arose in this process.
-    on_failure: OnceLock<Box<dyn Fn(&Error) + Send + Sync>>,
+    on_failure: OnceLock<HearFailure>,
     times: Mutex<Vec<(StageTime, Instant)>>,
 }
 
@@ -174,7 +177,7 @@ impl Shared {
     }
 
     /// Who is told of the error that ends the run, once.
-    pub fn on_failure(&self, hear: Box<dyn Fn(&Error) + Send + Sync>) {
+    pub fn on_failure(&self, hear: HearFailure) {
         let _ = self.on_failure.set(hear);
     }
 

@@ -24,7 +24,8 @@ impl NodeSet {
     /// The set of `words`: node `n` is a member if bit `n % 64` of word `n / 64` is set. `None` if
     /// they are not those of `nodes` nodes.
     pub fn from_words(nodes: usize, words: Vec<u64>) -> Option<NodeSet> {
-        let beyond = words.last().is_some_and(|&last| nodes % 64 > 0 && last >> (nodes % 64) > 0);
+        let beyond =
+            words.last().is_some_and(|&last| !nodes.is_multiple_of(64) && last >> (nodes % 64) > 0);
         let fit = nodes <= u32::MAX as usize && words.len() == nodes.div_ceil(64) && !beyond;
         fit.then(|| NodeSet::counted(nodes, words))
     }
