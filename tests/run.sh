@@ -2,6 +2,9 @@
 # Runs every test of the project: formatting, lints, unit, integration and documentation tests, and
 # the readers of other languages. Needs the Rust toolchain; installs everything else under target/.
 # A part whose tool cannot be had is named at the end as skipped, never passed over in silence.
+#
+#     tests/run.sh [--instruction-sets]    the flag adds tests/instruction_sets.sh, which builds the
+#                                          program twice more: a quarter of an hour of CPU
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
@@ -34,6 +37,11 @@ system_package() { # system_package PROGRAM: installs the Debian package of that
   { apt-get install -y -qq "$1" || { apt-get update -qq && apt-get install -y -qq "$1"; }; } >/dev/null 2>&1
 }
 
+aarch64_check() { # The code for 64-bit ARM as far as types. Nothing is linked, so C parts need no compiler.
+  CC_aarch64_unknown_linux_gnu=true AR_aarch64_unknown_linux_gnu=true \
+    cargo check --quiet --locked --target aarch64-unknown-linux-gnu --lib --bins
+}
+
 may_mount() { # Whether this process may mount a tmpfs, tried as the tests of full disks try it.
   local at
   at=$(mktemp -d) || return 1
@@ -44,11 +52,15 @@ may_mount() { # Whether this process may mount a tmpfs, tried as the tests of fu
 }
 
 part "formatting" cargo fmt --check
-part "lints" cargo clippy --quiet --all-targets --locked -- -D warnings
-part "lints without prefetch" cargo clippy --quiet --lib --no-default-features --locked -- -D warnings
-part "lints with TLS" cargo clippy --quiet --lib --test cluster --features tls --locked -- -D warnings
-part "tests" cargo test --locked --no-fail-fast --lib --bins --tests
-part "the mesh over TLS" cargo test --locked --features tls --test cluster
+# All of it with TLS, and without any feature what of it others build.
+part "lints" cargo clippy --quiet --all-targets --features tls --locked -- -D warnings
+part "lints without features" cargo clippy --quiet --lib --bins --no-default-features --locked -- -D warnings
+if rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-gnu; then
+  part "aarch64" aarch64_check
+else
+  skipped+=("aarch64 (rustup target add aarch64-unknown-linux-gnu)")
+fi
+part "tests" cargo test --locked --no-fail-fast --features tls --lib --bins --tests
 part "documentation and README" cargo test --locked --doc
 
 if [ ! -d "${PINGRAPH_DATASETS:-../shared/datasets}/gowalla" ]; then
@@ -69,6 +81,12 @@ if system_package valgrind; then
   part "instruction counts of the kernels" cargo bench --quiet --locked --bench instructions -- check
 else
   skipped+=("instruction counts of the kernels (valgrind is not installed)")
+fi
+
+if [ "${1:-}" = --instruction-sets ]; then
+  part "same bytes on every instruction set" tests/instruction_sets.sh
+else
+  skipped+=("same bytes on every instruction set (tests/run.sh --instruction-sets)")
 fi
 
 if cargo deny --version >/dev/null 2>&1; then

@@ -2,6 +2,10 @@
 
 use super::Point;
 
+/// What the graphs of folders weigh, beside 1 of the built-in ones: these are extreme, to tell the constants
+/// apart, and jobs run on graphs such as those.
+const FOLDER_WEIGHT: f64 = 3.0;
+
 /// Sweeps over the constants; it converges long before.
 const SWEEPS: usize = 100_000;
 
@@ -10,11 +14,14 @@ const SWEEPS: usize = 100_000;
 pub fn nonnegative(points: &[&Point]) -> Vec<f64> {
     let rows: Vec<Vec<f64>> = points
         .iter()
-        .map(|point| point.counts.iter().map(|(_, count)| count / point.ns).collect())
+        .map(|point| {
+            let scale = weight(point) / point.ns;
+            point.counts.iter().map(|(_, count)| count * scale).collect()
+        })
         .collect();
     let width = rows.first().map_or(0, Vec::len);
     let mut constants = vec![0.0f64; width];
-    let mut rest = vec![1.0f64; rows.len()];
+    let mut rest: Vec<f64> = points.iter().map(|point| weight(point)).collect();
     for _ in 0..SWEEPS {
         for column in 0..width {
             let squares: f64 = rows.iter().map(|row| row[column] * row[column]).sum();
@@ -30,4 +37,8 @@ pub fn nonnegative(points: &[&Point]) -> Vec<f64> {
         }
     }
     constants
+}
+
+fn weight(point: &Point) -> f64 {
+    if point.built_in { 1.0 } else { FOLDER_WEIGHT }
 }

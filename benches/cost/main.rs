@@ -32,7 +32,8 @@ use pingraph::job::cost::{Costs, total};
 /// Name, left nodes, right nodes and drawn edges of the built-in graphs. They are chosen so that each
 /// constant weighs in one of them: counters, key tables and lanes inside and outside of each cache, rows that
 /// list their columns and rows that do not.
-const GRAPHS: [(&str, usize, usize, usize); 7] = [
+const GRAPHS: [(&str, usize, usize, usize); 8] = [
+    ("dense", 4_000, 6_000, 800_000),
     ("small", 20_000, 8_000, 400_000),
     ("square", 60_000, 60_000, 1_000_000),
     ("tall", 500_000, 20_000, 2_000_000),

@@ -32,6 +32,8 @@ pub type Terms = Box<dyn Fn(&Costs) -> Vec<Term>>;
 pub struct Point {
     pub kernel: &'static str,
     pub graph: String,
+    /// Whether the graph is a built-in one.
+    pub built_in: bool,
     pub variant: String,
     /// What is counted by each constant, and how many.
     pub counts: Vec<(&'static str, f64)>,
@@ -54,7 +56,7 @@ impl Point {
         let counts = terms(&Costs::default()).iter().map(|term| (term.what, term.times)).collect();
         eprintln!("{kernel} {graph} {variant}: {:.3} ns {item}", ns / items);
         let (graph, variant) = (graph.to_owned(), variant.to_owned());
-        Point { kernel, graph, variant, counts, terms, ns, items, item }
+        Point { kernel, graph, built_in: false, variant, counts, terms, ns, items, item }
     }
 }
 
@@ -78,6 +80,9 @@ pub fn synthetic(name: &str, lefts: usize, rights: usize, edges: usize) -> Outco
         for time in [None, Some("ts")] {
             points.push(ingestion(name, &path, time)?);
         }
+    }
+    for point in &mut points {
+        point.built_in = true;
     }
     Ok(points)
 }
@@ -168,7 +173,7 @@ fn walks(
     let mut points = Vec::new();
     for accuracy in variants.into_iter().take(if all { 4 } else { 1 }) {
         let (ns, half_steps) = seeded(graph, seeds, &format!("accuracy = {accuracy}"))?;
-        let terms = move |costs: &Costs| cost::seeded(costs, &shape, count, half_steps, 100.0);
+        let terms = move |costs: &Costs| cost::seeded(costs, &shape, count, half_steps);
         let steps = half_steps.map_or("exact".to_owned(), |steps| format!("{steps} half-steps"));
         let items = (count * shape.edges, "a seed and edge");
         points.push(Point::new("seeded", (name, &steps), Box::new(terms), ns, items));

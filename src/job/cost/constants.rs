@@ -27,10 +27,8 @@ pub struct IngestCosts {
     pub row: f64,
     /// More, for a row whose time or action counts.
     pub timed_row: f64,
-    /// A look-up in a hash table of keys that ends in the last-level cache.
-    pub key_in_last_cache: f64,
-    /// The same in memory.
-    pub key_in_memory: f64,
+    /// More, for a look-up in a hash table of keys that outgrows the second-level cache.
+    pub key_beyond_cache: f64,
     /// A distinct key: sorting it, its dense id.
     pub node: f64,
 }
@@ -38,24 +36,22 @@ pub struct IngestCosts {
 /// Of two_hop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TwoHopCosts {
-    /// A wedge: adding to a counter of the second-level cache.
+    /// A wedge: adding to a counter.
     pub wedge: f64,
-    /// More, if the counter is farther away.
-    pub wedge_in_last_cache: f64,
-    /// More, if the left lists, which stream, come from memory.
-    pub wedge_from_memory: f64,
     /// More, for a wedge of a row that lists the columns which it touches.
     pub listed_wedge: f64,
     /// More, for a wedge with a discount, which is walked twice.
     pub discounted_wedge: f64,
-    /// A column of a row that does not list them: summarising and clearing it.
-    pub row_and_column: f64,
-    /// An edge: fetching the list of its left node.
-    pub edge: f64,
-    /// A row: the bisection.
+    /// An edge, for fetching the list of its left node from beyond the second-level cache.
+    pub list_beyond_cache: f64,
+    /// A row that does not list its columns: the bisection.
     pub row: f64,
+    /// A column of such a row, and byte of a counter: summarising and clearing.
+    pub row_and_column: f64,
+    /// A block of columns of a row that lists them: its thresholds.
+    pub listing_row_and_block: f64,
     /// A column that is kept: finding and sorting it.
-    pub kept: f64,
+    pub kept_column: f64,
 }
 
 /// Of seeded.
@@ -63,18 +59,14 @@ pub struct TwoHopCosts {
 pub struct SeededCosts {
     /// A push along an edge in the first three half-steps.
     pub push: f64,
-    /// More, where it ends in the last-level cache or in memory.
-    pub push_beyond_cache: f64,
-    /// A node of either side for each seed: planes, lanes, choosing candidates.
+    /// A node of either side for each seed: lanes, estimates, candidates.
     pub node: f64,
+    /// More, for a right node and each half-step on the right after the third.
+    pub plane_of_right_nodes: f64,
     /// An edge of a pass for sixteen seeds.
     pub lane: f64,
-    /// More, where the lanes come from the last-level cache.
-    pub lane_in_last_cache: f64,
-    /// More, where they come from memory.
-    pub lane_in_memory: f64,
-    /// An edge of a candidate in the last half-step.
-    pub candidate_edge: f64,
+    /// More, where the lanes outgrow the second-level cache.
+    pub lane_beyond_cache: f64,
 }
 
 /// Of propagate.
@@ -82,10 +74,8 @@ pub struct SeededCosts {
 pub struct PropagateCosts {
     /// An edge and pass over one side's adjacency.
     pub edge: f64,
-    /// More, where the contribution comes from the last-level cache.
-    pub edge_in_last_cache: f64,
-    /// More, where it comes from memory.
-    pub edge_in_memory: f64,
+    /// More, where the contributions outgrow the second-level cache.
+    pub edge_beyond_cache: f64,
     /// A node and iteration.
     pub node: f64,
 }
@@ -113,28 +103,21 @@ pub struct OtherCosts {
 
 impl Default for IngestCosts {
     fn default() -> IngestCosts {
-        IngestCosts {
-            row: 50.0,
-            timed_row: 40.0,
-            key_in_last_cache: 5.0,
-            key_in_memory: 20.0,
-            node: 100.0,
-        }
+        IngestCosts { row: 34.9, timed_row: 26.8, key_beyond_cache: 39.8, node: 57.6 }
     }
 }
 
 impl Default for TwoHopCosts {
     fn default() -> TwoHopCosts {
         TwoHopCosts {
-            wedge: 1.5,
-            wedge_in_last_cache: 1.5,
-            wedge_from_memory: 3.0,
-            listed_wedge: 5.0,
-            discounted_wedge: 2.0,
-            row_and_column: 0.025,
-            edge: 20.0,
-            row: 500.0,
-            kept: 60.0,
+            wedge: 0.43,
+            listed_wedge: 3.68,
+            discounted_wedge: 0.717,
+            list_beyond_cache: 148.0,
+            row: 691.0,
+            row_and_column: 0.057,
+            listing_row_and_block: 3.51,
+            kept_column: 38.3,
         }
     }
 }
@@ -142,20 +125,18 @@ impl Default for TwoHopCosts {
 impl Default for SeededCosts {
     fn default() -> SeededCosts {
         SeededCosts {
-            push: 1.0,
-            push_beyond_cache: 1.0,
-            node: 2.0,
-            lane: 2.0,
-            lane_in_last_cache: 2.0,
-            lane_in_memory: 10.0,
-            candidate_edge: 2.0,
+            push: 0.983,
+            node: 2.2,
+            plane_of_right_nodes: 1.7,
+            lane: 0.287,
+            lane_beyond_cache: 5.45,
         }
     }
 }
 
 impl Default for PropagateCosts {
     fn default() -> PropagateCosts {
-        PropagateCosts { edge: 1.0, edge_in_last_cache: 2.0, edge_in_memory: 5.0, node: 2.0 }
+        PropagateCosts { edge: 1.27, edge_beyond_cache: 15.6, node: 0.528 }
     }
 }
 
