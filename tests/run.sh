@@ -31,10 +31,11 @@ python_environment() { # A Python environment with the readers that users have.
     "$env/bin/pip" install --quiet -r tests/python/requirements.txt
 }
 
-system_package() { # system_package PROGRAM: installs the Debian package of that name if it may.
+system_package() { # system_package PROGRAM [PACKAGE]: installs the Debian package with it if it may.
+  local package=${2:-$1}
   command -v "$1" >/dev/null && return 0
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
-  { apt-get install -y -qq "$1" || { apt-get update -qq && apt-get install -y -qq "$1"; }; } >/dev/null 2>&1
+  { apt-get install -y -qq "$package" || { apt-get update -qq && apt-get install -y -qq "$package"; }; } >/dev/null 2>&1
 }
 
 aarch64_check() { # The code for 64-bit ARM as far as types. Nothing is linked, so C parts need no compiler.
@@ -60,6 +61,8 @@ if rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-g
 else
   skipped+=("aarch64 (rustup target add aarch64-unknown-linux-gnu)")
 fi
+system_package ip iproute2 || skipped+=("a network that is cut (iproute2 is not installed)")
+system_package openssl || skipped+=("the mesh over TLS (openssl is not installed)")
 part "tests" cargo test --locked --no-fail-fast --features tls --lib --bins --tests
 part "documentation and README" cargo test --locked --doc
 
