@@ -10,12 +10,11 @@
 //! A process that is lost ends the run for all others: nothing is published after it.
 
 use std::collections::VecDeque;
-use std::io::Read;
 use std::net::TcpListener;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::observe::Event;
 use super::report::ProcessReport;
@@ -24,7 +23,7 @@ use super::topology::Topology;
 use crate::cluster::{self, Agreement, Lost, Mesh, MeshOptions};
 use crate::job::Job;
 use crate::model::{Error, Result};
-use crate::sink::ENGINE_VERSION;
+use crate::sink::{ENGINE_VERSION, hash_of};
 
 /// The other processes of a run, and how to reach them.
 #[derive(Clone)]
@@ -208,17 +207,8 @@ impl Team {
 fn build() -> &'static str {
     static BUILD: OnceLock<String> = OnceLock::new();
     BUILD.get_or_init(|| {
-        let hash = || -> std::io::Result<u64> {
-            let mut file = std::fs::File::open(std::env::current_exe()?)?;
-            let (mut hash, mut block) = (Xxh3::new(), vec![0; 1 << 20]);
-            loop {
-                match file.read(&mut block)? {
-                    0 => return Ok(hash.digest()),
-                    read => hash.update(&block[..read]),
-                }
-            }
-        };
-        hash().map_or_else(|_| "unknown".to_string(), |hash| format!("{hash:016x}"))
+        let hash = std::env::current_exe().and_then(|program| hash_of(&program));
+        hash.map_or_else(|_| "unknown".to_string(), |hash| format!("{hash:016x}"))
     })
 }
 

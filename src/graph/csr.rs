@@ -2,7 +2,7 @@
 
 /// The adjacency of one side: node `n` is joined to
 /// `targets[offsets[n]..offsets[n + 1]]`, in ascending order and without repetition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Csr {
     /// `nodes + 1` ascending offsets, the first 0.
     pub offsets: Vec<u64>,

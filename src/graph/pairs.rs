@@ -8,8 +8,6 @@
 //! memory has left the caches, and stores wait for it in order, so each push asks for the line
 //! that the range will fill next.
 
-use serde::{Deserialize, Serialize};
-
 use super::Ranges;
 use crate::kernels::prefetch::prefetch;
 use crate::kernels::radix::PackedWord;
@@ -21,7 +19,7 @@ const RUN_PAIRS: usize = 2048;
 const LINE: usize = 64;
 
 /// Packed pairs; [`PairPacking`] says how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pairs {
     /// 32 bits each.
     Narrow(Vec<u32>),
@@ -31,7 +29,7 @@ pub enum Pairs {
 
 /// Some pairs of one range, column by column: events on their way to the owner of their left
 /// node, or edges on their way to the owner of their right node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairRun {
     /// Both nodes of each pair.
     pub pairs: Pairs,

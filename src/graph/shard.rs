@@ -7,13 +7,11 @@
 
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
 use super::pairs::{Dealer, PairPacking, PairRun, PairWord};
 use super::{Csr, NodeSet, Ranges};
 
 /// The rows of one range of nodes: row `i` of `csr` is node `range.start + i`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// The nodes.
     pub range: Range<u32>,

@@ -15,8 +15,6 @@
 //! All sums are integers that saturate and have no negative terms, so any split of the events by
 //! left node adds up to the same bits. Cost: one random cell an event and side.
 
-use serde::{Deserialize, Serialize};
-
 use crate::kernels::prefetch::prefetch;
 use crate::model::Side;
 
@@ -30,7 +28,7 @@ pub const BANDS: usize = WINDOW_DAYS.len();
 const DAY_US: u64 = 86_400_000_000;
 
 /// Totals of every node of both sides.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventTotals {
     /// Names of the actions, ascending; one named `all` if the job names none.
     pub actions: Vec<String>,
@@ -43,7 +41,7 @@ pub struct EventTotals {
 }
 
 /// Totals of the nodes of one side.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SideTotals {
     /// Cells a node: actions x [`BANDS`].
     slots: usize,
@@ -53,7 +51,7 @@ pub struct SideTotals {
 }
 
 /// Totals of one node, action and band; of several bands after [`SideTotals::window`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
     /// Decayed weight in fixed point, saturating.
     pub weight: i64,

@@ -21,7 +21,7 @@ impl fmt::Display for KeyType {
 }
 
 /// A column of keys. Text is one buffer with `len + 1` offsets, as Arrow lays it out.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// Integer keys.
     Int64(Vec<i64>),

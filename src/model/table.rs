@@ -42,7 +42,7 @@ pub struct Table {
 }
 
 /// The values of one column for a block of rows.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Column {
     /// 64-bit integers, null where the option is empty.
     Int64(Vec<Option<i64>>),
@@ -74,7 +74,7 @@ pub enum Column {
 }
 
 /// A block of rows of a [`Table`].
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     /// Dense ids of the rows' nodes, ascending.
     pub nodes: Vec<u32>,

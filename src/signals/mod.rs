@@ -181,7 +181,7 @@ pub trait Stage: Send + Sync {
 }
 
 /// What a task gives: plain arrays, so that they can go between processes.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     /// Dense ids or counts.
     U32(Vec<u32>),

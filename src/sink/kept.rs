@@ -80,7 +80,10 @@ fn kept_in(folder: &Path) -> Option<KeptTable> {
 }
 
 /// XXH3 (64 bits) of a file.
-fn hash_of(path: &Path) -> std::io::Result<u64> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_of(path: &Path) -> std::io::Result<u64> {
     let (mut file, mut hash, mut block) = (File::open(path)?, Xxh3::new(), vec![0; 1 << 20]);
     loop {
         match file.read(&mut block)? {

@@ -25,7 +25,7 @@ mod rejects;
 mod schema;
 mod statistics;
 
-pub use kept::KeptTable;
+pub use kept::{KeptTable, hash_of};
 pub use manifest::{
     ColumnRecord, Distinct, ENGINE_VERSION, FeatureRecord, FileRecord, InputRecord, Lengths,
     MANIFEST_FILE, MANIFEST_SCHEMA_VERSION, Manifest, Quantiles, RunRecord, SUCCESS_FILE, Scalar,
