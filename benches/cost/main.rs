@@ -12,7 +12,7 @@
 //! ONLY=two_hop,ingest leaves out the other kernels (seeded, propagate).
 
 // It prints its result, and a measurement that fails leaves nothing to report.
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 #[path = "../peers/common.rs"]
 #[allow(dead_code)]
