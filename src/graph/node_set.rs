@@ -124,7 +124,8 @@ mod tests {
         assert_eq!((set.rank(200), set.count(), set.is_full()), (members, 133, false));
         assert!(NodeSet::from_degrees(&degrees, 0).is_full());
         assert_eq!(NodeSet::from_words(200, set.words().to_vec()), Some(set.clone()));
-        assert_eq!(NodeSet::from_words(199, set.words().to_vec()).map(|s| s.count()), Some(133));
+        assert_eq!(NodeSet::from_words(201, set.words().to_vec()).map(|s| s.count()), Some(133));
+        assert_eq!(NodeSet::from_words(199, set.words().to_vec()), None);
         assert_eq!(NodeSet::from_words(193, set.words().to_vec()), None);
         assert_eq!(NodeSet::from_words(257, set.words().to_vec()), None);
         assert_eq!(NodeSet::from_degrees(&[], 1).rank(0), 0);
