@@ -96,28 +96,28 @@ pub struct OtherCosts {
     pub parallel: f64,
 }
 
-// The constants of the four kernels below are those that this prints, on the machine of
-// docs/BENCHMARKS.md; see there.
+// The constants of the four kernels below are what this printed on the machine of docs/BENCHMARKS.md, which
+// says how well they fit.
 //
 //     cargo bench --bench cost -- fit target/peers/S target/peers/M
 
 impl Default for IngestCosts {
     fn default() -> IngestCosts {
-        IngestCosts { row: 34.9, timed_row: 26.8, key_beyond_cache: 39.8, node: 57.6 }
+        IngestCosts { row: 30.5, timed_row: 39.8, key_beyond_cache: 23.0, node: 146.0 }
     }
 }
 
 impl Default for TwoHopCosts {
     fn default() -> TwoHopCosts {
         TwoHopCosts {
-            wedge: 0.43,
-            listed_wedge: 3.68,
-            discounted_wedge: 0.717,
-            list_beyond_cache: 148.0,
-            row: 691.0,
-            row_and_column: 0.057,
-            listing_row_and_block: 3.51,
-            kept_column: 38.3,
+            wedge: 0.428,
+            listed_wedge: 3.78,
+            discounted_wedge: 0.539,
+            list_beyond_cache: 104.0,
+            row: 2160.0,
+            row_and_column: 0.042,
+            listing_row_and_block: 2.5,
+            kept_column: 36.8,
         }
     }
 }
@@ -125,18 +125,18 @@ impl Default for TwoHopCosts {
 impl Default for SeededCosts {
     fn default() -> SeededCosts {
         SeededCosts {
-            push: 0.983,
-            node: 2.2,
-            plane_of_right_nodes: 1.7,
-            lane: 0.287,
-            lane_beyond_cache: 5.45,
+            push: 0.913,
+            node: 1.84,
+            plane_of_right_nodes: 2.01,
+            lane: 0.201,
+            lane_beyond_cache: 4.31,
         }
     }
 }
 
 impl Default for PropagateCosts {
     fn default() -> PropagateCosts {
-        PropagateCosts { edge: 1.27, edge_beyond_cache: 15.6, node: 0.528 }
+        PropagateCosts { edge: 1.05, edge_beyond_cache: 9.92, node: 3.49 }
     }
 }
 
