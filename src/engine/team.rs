@@ -240,7 +240,7 @@ impl Desk {
     fn lose(&self, lost: &Lost) {
         self.lock().lost = Some(lost.clone());
         let error = Error::engine(lost.to_string());
-        self.fail(error.remedy("nothing was published; run again"));
+        self.fail(error.remedy("run again; tables are all of this run or all as before"));
     }
 
     fn fail(&self, error: Error) {
